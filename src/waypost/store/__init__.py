@@ -1,0 +1,1 @@
+"""Where every acknowledged byte is kept."""

@@ -1,0 +1,64 @@
+"""Named SQL: each service keeps its statements in a ``queries.sql`` beside its operations.
+
+A statement starts with ``-- name: verb_noun`` and, after a colon, a line that says why it is as it is. Parameters are
+``:name``. The text is the common subset of SQLite and PostgreSQL; a variant for one engine is named
+``-- name: verb_noun [postgres]`` and stands beside the common one. ``{skip_locked}`` becomes the engine's clause.
+"""
+
+import re
+from importlib import resources
+from typing import NamedTuple
+
+_HEAD = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<engine>\w+)\])?", re.MULTILINE)
+_COMMENT = re.compile(r"--[^\n]*")
+_READS = ("select", "with", "explain", "pragma")
+
+
+class Query(NamedTuple):
+    """A named statement and what a store needs to know of it."""
+
+    name: str
+    sql: str
+    writes: bool
+
+
+class Queries:
+    """The statements of one file, as attributes."""
+
+    def __init__(self, package: str, variants: dict[str, dict[str, Query]]) -> None:
+        self._package = package
+        self._queries = variants[""]
+        self.variants = variants
+        """By engine (the empty name is the common text), then by name."""
+
+    def __getattr__(self, name: str) -> Query:
+        """The statement of that name."""
+        try:
+            return self._queries[name]
+        except KeyError:
+            raise AttributeError(f"{self._package} has no query named {name}") from None
+
+    def names(self) -> list[str]:
+        """Every name, as written."""
+        return list(self._queries)
+
+
+def parse(package: str, text: str) -> Queries:
+    """Split a file of named statements."""
+    variants: dict[str, dict[str, Query]] = {"": {}}
+    heads = list(_HEAD.finditer(text))
+    for head, following in zip(heads, [*heads[1:], None], strict=True):
+        body = text[head.end() : following.start() if following else len(text)]
+        # The rest of the head line is prose: a purpose, not SQL.
+        sql = " ".join(_COMMENT.sub("", body.partition("\n")[2]).split()).rstrip("; ")
+        name, engine = head["name"], head["engine"] or ""
+        known = variants.setdefault(engine, {})
+        if name in known:
+            raise ValueError(f"{package}: query {name} is defined twice")
+        known[name] = Query(name, sql, writes=not sql.lower().startswith(_READS))
+    return Queries(package, variants)
+
+
+def load(package: str, file: str = "queries.sql") -> Queries:
+    """Read the named statements that lie in ``package``."""
+    return parse(package, resources.files(package).joinpath(file).read_text("utf-8"))

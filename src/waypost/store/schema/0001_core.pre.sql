@@ -1,0 +1,18 @@
+-- What the store needs for itself, and the one table of background work.
+CREATE TABLE meta (
+  name TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL
+) {without_rowid};
+
+CREATE TABLE job (
+  id {key},
+  kind TEXT NOT NULL,
+  key TEXT NOT NULL,          -- what the job is about: all jobs of a key can be dropped together
+  account TEXT NOT NULL,
+  region TEXT NOT NULL,
+  run_at BIGINT NOT NULL,     -- ms since epoch; a lease moves it into the future, so a dead node's work comes due by itself
+  attempts INTEGER NOT NULL,
+  payload TEXT NOT NULL       -- JSON
+);
+CREATE INDEX job_due ON job (run_at, id);
+CREATE INDEX job_key ON job (key);
