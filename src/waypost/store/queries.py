@@ -6,6 +6,7 @@ A statement starts with ``-- name: verb_noun`` and, after a colon, a line that s
 """
 
 import re
+from collections.abc import Mapping
 from importlib import resources
 from typing import NamedTuple
 
@@ -20,16 +21,16 @@ class Query(NamedTuple):
     name: str
     sql: str
     writes: bool
+    variants: Mapping[str, str]
+    """Other texts of the same meaning, by engine."""
 
 
 class Queries:
     """The statements of one file, as attributes."""
 
-    def __init__(self, package: str, variants: dict[str, dict[str, Query]]) -> None:
+    def __init__(self, package: str, queries: Mapping[str, Query]) -> None:
         self._package = package
-        self._queries = variants[""]
-        self.variants = variants
-        """By engine (the empty name is the common text), then by name."""
+        self._queries = queries
 
     def __getattr__(self, name: str) -> Query:
         """The statement of that name."""
@@ -38,25 +39,32 @@ class Queries:
         except KeyError:
             raise AttributeError(f"{self._package} has no query named {name}") from None
 
-    def names(self) -> list[str]:
-        """Every name, as written."""
-        return list(self._queries)
+    def all(self) -> list[Query]:
+        """Every statement, in the order of the file."""
+        return list(self._queries.values())
 
 
 def parse(package: str, text: str) -> Queries:
     """Split a file of named statements."""
-    variants: dict[str, dict[str, Query]] = {"": {}}
+    common: dict[str, str] = {}
+    variants: dict[str, dict[str, str]] = {}
     heads = list(_HEAD.finditer(text))
     for head, following in zip(heads, [*heads[1:], None], strict=True):
         body = text[head.end() : following.start() if following else len(text)]
         # The rest of the head line is prose: a purpose, not SQL.
         sql = " ".join(_COMMENT.sub("", body.partition("\n")[2]).split()).rstrip("; ")
-        name, engine = head["name"], head["engine"] or ""
-        known = variants.setdefault(engine, {})
-        if name in known:
+        name, engine = head["name"], head["engine"]
+        known, key = (variants.setdefault(name, {}), engine) if engine else (common, name)
+        if key in known:
             raise ValueError(f"{package}: query {name} is defined twice")
-        known[name] = Query(name, sql, writes=not sql.lower().startswith(_READS))
-    return Queries(package, variants)
+        known[key] = sql
+    return Queries(
+        package,
+        {
+            name: Query(name, sql, not sql.lower().startswith(_READS), variants.get(name, {}))
+            for name, sql in common.items()
+        },
+    )
 
 
 def load(package: str, file: str = "queries.sql") -> Queries:

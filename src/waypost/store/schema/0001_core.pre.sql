@@ -11,8 +11,10 @@ CREATE TABLE job (
   account TEXT NOT NULL,
   region TEXT NOT NULL,
   run_at BIGINT NOT NULL,     -- ms since epoch; a lease moves it into the future, so a dead node's work comes due by itself
-  attempts INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,  -- how often it was leased
+  owner TEXT NOT NULL,        -- the node that leases it, or empty
   payload TEXT NOT NULL       -- JSON
 );
 CREATE INDEX job_due ON job (run_at, id);
 CREATE INDEX job_key ON job (key);
+CREATE INDEX job_owner ON job (owner) WHERE owner <> '';

@@ -1,0 +1,221 @@
+"""Request > route > authenticate > decode > validate > run > encode."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from waypost.admin import Admin
+from waypost.aws.errors import AwsError
+from waypost.aws.message import HttpRequest, HttpResponse
+from waypost.aws.route import Routed, Unroutable, credential, render_error
+from waypost.clock import Clock
+from waypost.ids import Ids
+from waypost.registry import Registry
+from waypost.service import Caller, Context
+from waypost.store.store import StoreUnavailable, Tx
+from waypost.work.engine import ClientGone, Engine
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Sessions = Callable[[Tx, str, int], Caller | None]
+
+DEFAULT_ACCOUNT = "000000000000"
+DEFAULT_REGION = "us-east-1"
+ADMIN = "/_waypost/"
+TEMPORARY_KEY = "ASIA"
+
+
+class BodyTooLarge(Exception):  # noqa: N818 (a state of affairs)
+    """The request is larger than the server accepts."""
+
+
+class BodyCutOff(Exception):  # noqa: N818
+    """The client announced more than it sent."""
+
+
+class Gateway:
+    """The ASGI application."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        engine: Engine,
+        admin: Admin,
+        sessions: Sessions,
+        *,
+        body_max: int,
+        body_idle_s: float,
+    ) -> None:
+        self._registry = registry
+        self._router = registry.router
+        self._engine = engine
+        self._clock: Clock = engine.clock
+        self._ids: Ids = engine.ids
+        self._admin = admin
+        self._sessions = sessions
+        self._body_max = body_max
+        self._body_idle_s = body_idle_s
+        self._callers: dict[str, Caller] = {}
+        self.requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"unexpected {scope['type']} connection")
+        self.requests += 1
+        request_id = self._ids.uuid()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request = HttpRequest(
+            scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1"), headers, b""
+        )
+        try:
+            request.body = await self._body(headers, receive)
+        except BodyTooLarge:
+            response = self._refuse(request, request_id, AwsError("RequestEntityTooLargeException", self._too_large(), 413))
+            response.headers.append((b"connection", b"close"))
+        except BodyCutOff:
+            response = self._refuse(
+                request, request_id, AwsError("RequestTimeoutException", "The request body ended before its announced length.", 408)
+            )
+            response.headers.append((b"connection", b"close"))
+        except ClientGone:
+            return
+        else:
+            try:
+                if request.path.startswith(ADMIN):
+                    response = await self._admin.respond(request)
+                else:
+                    response = await self._respond(request, request_id, scope, receive)
+            except ClientGone:
+                return
+        response.headers.append((b"content-length", b"%d" % len(response.body)))
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else response.body})
+
+    async def _respond(self, request: HttpRequest, request_id: str, scope: Scope, receive: Receive) -> HttpResponse:
+        try:
+            routed = self._router.find(request)
+        except Unroutable as refused:
+            return render_error(refused.error, refused.wire, refused.model, None, request_id)
+        operation = routed.operation
+        try:
+            _, function, refusal = self._registry.find(routed.model, operation.name)
+            if function is None:
+                raise AwsError(  # noqa: TRY301 (rendered like every other refusal)
+                    "InvalidAction" if routed.wire == "query" else "UnknownOperationException",
+                    f"Waypost does not have {routed.model} {operation.name} yet.",
+                    400,
+                )
+            params = operation.parse(request, routed)
+            operation.validate(params)
+            if refusal is not None:
+                refusal.check(params)
+            ctx = await self._context(request, request_id, routed, scope)
+            answer = await self._engine.execute(function, ctx, params, _Leaving(receive))
+            return operation.serialize(answer, request_id)
+        except AwsError as error:
+            return operation.serialize_error(error, request_id)
+        except StoreUnavailable as error:
+            log.error("request %s: %s", request_id, error)  # noqa: TRY400 (a state of affairs, not a bug)
+            unavailable = AwsError("ServiceUnavailable", "The server cannot store anything now. Please try again.", 503, sender=False)
+            return operation.serialize_error(unavailable, request_id)
+        except ClientGone:
+            raise
+        except Exception:
+            log.exception("request %s (%s %s) failed by a fault of ours", request_id, routed.model, operation.name)
+            fault = AwsError("InternalFailure", f"An internal error occurred. Request id: {request_id}", 500, sender=False)
+            return operation.serialize_error(fault, request_id)
+
+    async def _context(self, request: HttpRequest, request_id: str, routed: Routed, scope: Scope) -> Context:
+        signed = credential(request)
+        headers = request.headers
+        now_ms = self._clock.now_ms()
+        access_key, region = (signed.access_key, signed.region) if signed is not None else ("", DEFAULT_REGION)
+        caller = self._callers.get(access_key) or await self._caller(access_key, now_ms)
+        host = headers.get("host")
+        if not host:
+            address = scope.get("server") or ("127.0.0.1", 0)
+            host = f"{address[0]}:{address[1]}"
+        return Context(
+            caller.account, region, request_id, now_ms, now_ms, caller, self._ids, self._registry,
+            f"{scope['scheme']}://{host}", routed.wire, headers.get("x-amzn-trace-id", ""), request.path,
+        )  # fmt: skip
+
+    async def _caller(self, access_key: str, now_ms: int) -> Caller:
+        """Who an access key stands for. Long-lived keys are an account's root until enforcement lands."""
+        if access_key.startswith(TEMPORARY_KEY):
+            session = await self._engine.store.transact(lambda tx: self._sessions(tx, access_key, now_ms))
+            if session is not None:
+                return session
+        account = access_key if len(access_key) == 12 and access_key.isdecimal() else DEFAULT_ACCOUNT
+        caller = Caller(account, access_key, f"arn:aws:iam::{account}:root", account)
+        if len(self._callers) < 1_000 and not access_key.startswith(TEMPORARY_KEY):
+            self._callers[access_key] = caller
+        return caller
+
+    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
+        announced = headers.get("content-length")
+        if announced is not None and announced.isdecimal() and int(announced) > self._body_max:
+            raise BodyTooLarge
+        message = await receive() if announced in (None, "0") else await self._receive(receive)
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if not message.get("more_body"):
+            return message.get("body", b"")  # type: ignore[no-any-return]
+        parts = [message.get("body", b"")]
+        size = len(parts[0])
+        while message.get("more_body"):
+            message = await self._receive(receive)
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._body_max:
+                raise BodyTooLarge
+        return b"".join(parts)
+
+    async def _receive(self, receive: Receive) -> MutableMapping[str, Any]:
+        """The next part of a body; a client that stops sending does not hold the connection for ever."""
+        try:
+            async with asyncio.timeout(self._body_idle_s):
+                return await receive()
+        except TimeoutError:
+            raise BodyCutOff from None
+
+    def _too_large(self) -> str:
+        return f"Request must be smaller than {self._body_max} bytes."
+
+    def _refuse(self, request: HttpRequest, request_id: str, error: AwsError) -> HttpResponse:
+        """Answer a request whose body is not there, in the wire format that its head promises."""
+        try:
+            routed = self._router.find(request)
+        except Unroutable as refused:
+            return render_error(error, refused.wire, refused.model, None, request_id)
+        return routed.operation.serialize_error(error, request_id)
+
+
+class _Leaving:
+    """Completes when the client hangs up; listens only once somebody waits for it, which most requests never do."""
+
+    __slots__ = ("_receive",)
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    def __await__(self) -> Any:
+        return self._watch().__await__()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            continue
+
+
+def encode(value: Any) -> bytes:
+    """JSON, for the server's own pages."""
+    return msgspec.json.encode(value)

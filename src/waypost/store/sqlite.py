@@ -1,0 +1,404 @@
+"""One SQLite file. Acknowledged means fsynced, and one fsync serves every operation that arrived together.
+
+How a commit works here: operations run on the event loop's thread, one after the other, inside one open transaction.
+When the loop has handled what had arrived, the transaction is committed: SQLite appends it to the write-ahead log
+without syncing (``synchronous=NORMAL``). Then the log file is synced by us (``fdatasync``), and only after that do the
+operations get their answers. While a slow disk syncs in a thread, the next operations already run. A power loss
+can cost only what was never answered: SQLite's frame checksums end the log at the last whole transaction. Reads are
+answered after the sync that covers what they may have seen.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from waypost.clock import monotonic_ns
+from waypost.store.migrate import Migration, migrate
+from waypost.store.queries import Query
+from waypost.store.store import Row, StoreRefused, StoreUnavailable, Tx
+from waypost.store.wake import Wakes
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TOKENS = {"key": "INTEGER PRIMARY KEY", "blob": "BLOB", "without_rowid": "WITHOUT ROWID"}
+LOCK_CLAUSES = ("{skip_locked}",)
+"""What PostgreSQL needs to keep two nodes off one row; here there is one writer."""
+
+FILE_NAME = "waypost.db"
+LOCK_NAME = "lock"
+
+CHECKPOINT_PAGES = 4_000
+"""WAL pages (16 MB) after which a checkpoint starts in a thread."""
+WAL_LIMIT_BYTES = 64 << 20
+INLINE_SYNC_NS = 400_000
+"""A disk that syncs faster than this is synced on the loop: handing over to a thread and back costs as much."""
+SLOW_OPERATION_NS = 250_000_000
+
+_MACHINE_FAULTS = (
+    apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError, apsw.CorruptError, apsw.NotADBError,
+    apsw.BusyError, apsw.NoMemError, apsw.ProtocolError,
+)  # fmt: skip
+
+
+class SqliteTx:
+    """The transaction of the operation that is running. Writes open a savepoint, so that one can fail alone."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
+        self._cursor = db.cursor()
+        self._sql: dict[str, str] = {}
+        self.saved = False
+        self.wakes: list[tuple[str, int]] = []
+
+    def _text(self, query: Query) -> str:
+        text = self._sql.get(query.sql)
+        if text is None:
+            text = query.variants.get("sqlite", query.sql)
+            for clause in LOCK_CLAUSES:
+                text = text.replace(clause, "")
+            self._sql[query.sql] = text
+        return text
+
+    def _save(self) -> None:
+        self._cursor.execute("SAVEPOINT operation")
+        self.saved = True
+
+    def one(self, query: Query, **params: Any) -> Row | None:
+        """The first row, or None."""
+        if query.writes and not self.saved:
+            self._save()
+        rows = self._cursor.execute(self._text(query), params).fetchall()
+        return rows[0] if rows else None
+
+    def all(self, query: Query, **params: Any) -> list[Row]:
+        """Every row."""
+        if query.writes and not self.saved:
+            self._save()
+        return self._cursor.execute(self._text(query), params).fetchall()
+
+    def run(self, query: Query, **params: Any) -> int:
+        """Execute, and answer how many rows changed."""
+        if query.writes and not self.saved:
+            self._save()
+        self._cursor.execute(self._text(query), params)
+        return self._db.changes()
+
+    def wake(self, key: str, count: int = 1) -> None:
+        """Wake after the commit is on disk."""
+        self.wakes.append((key, count))
+
+
+class _Batch:
+    """Operations that share a transaction, and what happens once it is on disk."""
+
+    __slots__ = ("answers", "wakes", "wrote")
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
+        self.wakes: list[tuple[str, int]] = []
+        self.wrote = False
+
+
+class SqliteStore:
+    """The embedded store. Every method is called on the event loop's thread."""
+
+    def __init__(self, path: str | Path, *, cache_mb: int = 16, sync: bool = True) -> None:
+        """Open or create the database file (``:memory:`` for tests) and bring its schema up to date."""
+        self.path = str(path)
+        self.wakes = Wakes()
+        self.on_fatal: Callable[[BaseException], None] = lambda error: None
+        """Called when a sync failed: nothing more can be promised by this process."""
+        self._sync_wanted = sync and self.path != ":memory:"
+        self._broken: BaseException | None = None
+        self._batch: _Batch | None = None
+        self._syncing: list[_Batch] = []
+        self._unsynced: list[_Batch] = []
+        self._sync_ns = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sync")
+        self._checkpointing = threading.Lock()
+        self._wal_fd = -1
+        self._db = self._open(cache_mb)
+        self._tx = SqliteTx(self._db)
+        self._cursor = self._db.cursor()
+
+    def _open(self, cache_mb: int) -> apsw.Connection:
+        try:
+            db = apsw.Connection(self.path, statementcachesize=500)
+            db.set_busy_timeout(10_000)
+            for pragma in (
+                "journal_mode=WAL", "synchronous=NORMAL", f"cache_size=-{cache_mb * 1024}", "temp_store=MEMORY",
+                f"journal_size_limit={WAL_LIMIT_BYTES}",
+            ):  # fmt: skip
+                db.execute(f"PRAGMA {pragma}").fetchall()
+            self._migrate(db)
+        except apsw.Error as error:
+            raise StoreRefused(f"cannot open the database {self.path}: {error}") from error
+        db.set_wal_hook(self._committed)
+        if self._sync_wanted:
+            self._wal_fd = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CREAT, 0o600)
+            os.fsync(self._wal_fd)
+            folder = os.open(Path(self.path).parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # the names of both files are durable before the first acknowledgement
+            finally:
+                os.close(folder)
+        return db
+
+    def _migrate(self, db: apsw.Connection) -> None:
+        known = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").fetchall()
+        version = 0
+        if known:
+            rows = db.execute("SELECT value FROM meta WHERE name = 'schema_version'").fetchall()
+            version = int(str(rows[0][0]))
+
+        def apply(migration: Migration) -> None:
+            with db:
+                for statement in migration.statements:
+                    db.execute(statement)
+                db.execute(
+                    "INSERT INTO meta (name, value) VALUES ('schema_version', ?1)"
+                    " ON CONFLICT (name) DO UPDATE SET value = ?1",
+                    (str(migration.number),),
+                )
+
+        migrate(version, TOKENS, apply)
+
+    # --- running operations
+
+    def transact(self, work: Callable[[Tx], T]) -> Awaitable[T]:
+        """Run ``work`` now, in the open transaction; the future has its result once that is on disk."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        if self._broken is not None:
+            future.set_exception(StoreUnavailable(str(self._broken)))
+            return future
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = _Batch()
+            self._cursor.execute("BEGIN")
+            loop.call_soon(self._commit)
+        result, error = self._attempt(work, batch)
+        batch.answers.append((future, result, error))
+        return future
+
+    def run(self, work: Callable[[Tx], T]) -> T:
+        """The same without an event loop: for start-up, tools and tests."""
+        if self._batch is not None:
+            raise RuntimeError("run() inside the event loop: use transact()")
+        batch = _Batch()
+        self._cursor.execute("BEGIN")
+        result, error = self._attempt(work, batch)
+        if self._db.in_transaction:
+            self._cursor.execute("COMMIT")
+        if batch.wrote and self._sync_wanted:
+            os.fdatasync(self._wal_fd)
+        for key, count in batch.wakes:
+            self.wakes.wake(key, count)
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+    def _attempt(self, work: Callable[[Tx], Any], batch: _Batch) -> tuple[Any, BaseException | None]:
+        tx = self._tx
+        tx.saved = False
+        tx.wakes = batch.wakes
+        woken = len(batch.wakes)
+        started_ns = monotonic_ns()
+        try:
+            result = work(tx)
+            if tx.saved:
+                self._cursor.execute("RELEASE operation")
+                batch.wrote = True
+        except BaseException as error:  # noqa: BLE001 (it travels to whoever awaits the operation)
+            del batch.wakes[woken:]
+            return None, self._undo(error)
+        took_ns = monotonic_ns() - started_ns
+        if took_ns > SLOW_OPERATION_NS:
+            log.warning("an operation held the store for %d ms: %s", took_ns // 1_000_000, work)
+        return result, None
+
+    def _undo(self, error: BaseException) -> BaseException:
+        if self._tx.saved and self._db.in_transaction:
+            with contextlib.suppress(apsw.Error):
+                self._cursor.execute("ROLLBACK TO operation")
+                self._cursor.execute("RELEASE operation")
+        if isinstance(error, _MACHINE_FAULTS):
+            log.error("the database refused an operation: %s", error)
+            return StoreUnavailable(str(error))
+        return error
+
+    # --- committing
+
+    def _commit(self) -> None:
+        batch, self._batch = self._batch, None
+        if batch is None:
+            return
+        if not self._db.in_transaction:
+            # SQLite gave up the whole transaction by itself (disk full, I/O error): nothing of this batch happened.
+            self._fail([batch], StoreUnavailable("the database rolled the transaction back"))
+            return
+        try:
+            self._cursor.execute("COMMIT")
+        except apsw.Error as error:
+            log.error("commit failed, nothing was acknowledged: %s", error)  # noqa: TRY400 (the cause is the message)
+            if self._db.in_transaction:
+                self._cursor.execute("ROLLBACK")
+            self._fail([batch], StoreUnavailable(str(error)))
+            return
+        if not self._sync_wanted or (not batch.wrote and not self._syncing and not self._unsynced):
+            self._answer(batch)
+            return
+        self._unsynced.append(batch)
+        if not self._syncing:
+            self._sync()
+
+    def _sync(self) -> None:
+        """Bring every committed batch to disk: on the loop where that is quick, else in the thread."""
+        self._syncing, self._unsynced = self._unsynced, []
+        if self._sync_ns < INLINE_SYNC_NS:
+            started_ns = monotonic_ns()
+            try:
+                os.fdatasync(self._wal_fd)
+            except OSError as error:
+                self._lost(error)
+                return
+            self._synced(monotonic_ns() - started_ns)
+            return
+        loop = asyncio.get_running_loop()
+        self._thread.submit(self._sync_in_thread, loop)
+
+    def _sync_in_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        started_ns = monotonic_ns()
+        try:
+            os.fdatasync(self._wal_fd)
+        except OSError as error:
+            loop.call_soon_threadsafe(self._lost, error)
+            return
+        loop.call_soon_threadsafe(self._synced, monotonic_ns() - started_ns)
+
+    def _synced(self, took_ns: int) -> None:
+        # A moving average over some dozen syncs: one outlier does not change the way of syncing, a slow disk does.
+        self._sync_ns += (took_ns - self._sync_ns) >> 4
+        done, self._syncing = self._syncing, []
+        for batch in done:
+            self._answer(batch)
+        if self._unsynced:
+            self._sync()
+
+    def _answer(self, batch: _Batch) -> None:
+        for future, result, error in batch.answers:
+            if future.done():
+                continue  # the client went away
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+        for key, count in batch.wakes:
+            self.wakes.wake(key, count)
+
+    def _fail(self, batches: list[_Batch], error: BaseException) -> None:
+        for batch in batches:
+            for future, _, _ in batch.answers:
+                if not future.done():
+                    future.set_exception(error)
+
+    def _lost(self, error: OSError) -> None:
+        """A sync failed: what the kernel holds may differ from the disk from now on, so nothing more is promised."""
+        log.critical("the disk refused to sync %s-wal: %s; the server stops", self.path, error)
+        self._broken = error
+        failed, self._syncing, self._unsynced = [*self._syncing, *self._unsynced], [], []
+        self._fail(failed, StoreUnavailable(str(error)))
+        self.on_fatal(error)
+
+    # --- checkpoints
+
+    def _committed(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        if pages >= CHECKPOINT_PAGES and self._checkpointing.acquire(blocking=False):
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                self._checkpointing.release()  # no loop: a tool or a test; the file is checkpointed at close
+                return 0
+            threading.Thread(target=self._checkpoint, args=(loop,), name="checkpoint", daemon=True).start()
+        return 0
+
+    def _checkpoint(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Copy the log into the database beside the running server; a connection of its own releases the interpreter."""
+        try:
+            db = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READWRITE)
+            try:
+                db.execute("PRAGMA cache_size=-256")
+                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            finally:
+                db.close()
+        except apsw.Error as error:
+            log.warning("checkpoint failed, the log grows: %s", error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: so is the server
+            loop.call_soon_threadsafe(self._checkpointed)
+
+    def _checkpointed(self) -> None:
+        # What was appended meanwhile is little; copying it here lets the next write start the log anew.
+        try:
+            if self._batch is None:
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as error:
+            log.warning("checkpoint failed, the log grows: %s", error)
+        finally:
+            self._checkpointing.release()
+
+    async def close(self) -> None:
+        """Answer what is under way, fold the log into the database and release the file."""
+        while self._batch is not None or self._syncing or self._unsynced:
+            await asyncio.sleep(0)
+        self.close_now()
+
+    def close_now(self) -> None:
+        """Release the file without an event loop."""
+        self._thread.shutdown()
+        with self._checkpointing:
+            self._db.close()
+        if self._wal_fd >= 0:
+            os.close(self._wal_fd)
+            self._wal_fd = -1
+
+
+class DataFolder:
+    """The server's folder: made if missing, held by one server at a time."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Take the folder; raises ``StoreRefused`` with one clear line."""
+        self.path = Path(folder).absolute()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreRefused(f"cannot write to the data folder {self.path}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._lock)
+            raise StoreRefused(
+                f"the data folder {self.path} is in use by another Waypost server{f' (process {owner})' * bool(owner)}"
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.path / FILE_NAME
+
+    def release(self) -> None:
+        """Let another server have it."""
+        os.close(self._lock)

@@ -1,0 +1,158 @@
+"""Runs operations to their end: parks them, performs what they ask for, settles the outcome."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from waypost.clock import Alarm, Clock
+from waypost.ids import Ids
+from waypost.service import Again, Caller, Calls, Context, Operation, Params, Park, Perform
+from waypost.store.store import Store, Tx
+
+log = logging.getLogger(__name__)
+
+Performer = Callable[[Any], Awaitable[Any]]
+
+
+class ClientGone(Exception):  # noqa: N818 (a state of affairs)
+    """Whoever asked is no longer there to be answered."""
+
+
+class Engine:
+    """What gateway, jobs and background work share: the store, the clock, and a way to run an operation."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        calls: Calls,
+        performers: Mapping[type, Performer],
+        base_url: str = "",
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.ids = ids
+        self.calls = calls
+        self.performers = performers
+        self.base_url = base_url
+        self._stopping = False
+        self._parked: set[asyncio.Future[None]] = set()
+        self._retries: dict[str, tuple[int, Alarm]] = {}
+
+    @property
+    def parked(self) -> int:
+        """How many operations are waiting."""
+        return len(self._parked)
+
+    def context(self, account: str, region: str) -> Context:
+        """A context for work that no client asked for."""
+        now_ms = self.clock.now_ms()
+        arn = f"arn:aws:iam::{account}:root"
+        return Context(
+            account, region, self.ids.uuid(), now_ms, now_ms, Caller(account, "", arn, account), self.ids, self.calls,
+            self.base_url, "internal",
+        )  # fmt: skip
+
+    async def execute(
+        self, operation: Operation, ctx: Context, request: Params, gone: Awaitable[None] | None = None
+    ) -> Params:
+        """Run an operation to its response. ``gone`` completes when the client has left: a parked call then ends."""
+        result: Any = await self.store.transact(lambda tx: operation(tx, ctx, request))
+        while True:
+            if type(result) is Perform:
+                result = await self.perform(result, ctx)
+            elif type(result) is Park:
+                result = await self._wait(operation, ctx, request, result, gone)
+            else:
+                return result if result is not None else {}
+
+    async def perform(self, wanted: Perform, ctx: Context) -> Any:
+        """Do outside work, then settle it in a transaction. A performer's own errors are outcomes, too."""
+        performer = self.performers[type(wanted.call)]
+        outcome = await performer(wanted.call)
+        later = msgspec.structs.replace(ctx, now_ms=self.clock.now_ms())
+        return await self.store.transact(lambda tx: wanted.settle(tx, later, outcome))
+
+    async def _wait(
+        self, operation: Operation, ctx: Context, request: Params, park: Park, gone: Awaitable[None] | None
+    ) -> Any:
+        """Run a parked operation again whenever something may have changed, until it has an answer."""
+        left = asyncio.ensure_future(gone) if gone is not None else None
+        try:
+            while True:
+                woken = asyncio.get_running_loop().create_future()
+                # Wait first, look second: what changed since the last look is seen by this one.
+                waiter = self.store.wakes.park(park.keys, lambda woken=woken: woken.done() or woken.set_result(None))
+                deadline = self.clock.call_at(park.until_ms, lambda woken=woken: woken.done() or woken.set_result(None))
+                self._parked.add(woken)
+                try:
+                    result = await self._look(operation, ctx, request)
+                    if type(result) is not Park:
+                        if waiter.woken:
+                            self._pass_on(park)
+                        return result
+                    park = result
+                    self._retry(park)
+                    if not self._stopping:
+                        await asyncio.wait({woken} if left is None else {woken, left}, return_when="FIRST_COMPLETED")
+                    if left is not None and left.done():
+                        if waiter.woken:
+                            self._pass_on(park)
+                        raise ClientGone
+                finally:
+                    deadline.cancel()
+                    self.store.wakes.leave(waiter)
+                    self._parked.discard(woken)
+                result = await self._look(operation, ctx, request)
+                if type(result) is not Park:
+                    return result
+                park = result
+        finally:
+            if left is not None:
+                left.cancel()
+
+    async def _look(self, operation: Operation, ctx: Context, request: Params) -> Any:
+        # At shutdown every wait counts as over: the operation answers with what it has.
+        again = msgspec.structs.replace(
+            ctx, now_ms=self.clock.now_ms(), started_ms=0 if self._stopping else ctx.started_ms
+        )
+        return await self.store.transact(lambda tx: operation(tx, again, request))
+
+    def _pass_on(self, park: Park) -> None:
+        """A wake that its receiver did not need belongs to the next one."""
+        for key in park.keys:
+            self.store.wakes.wake(key)
+
+    def _retry(self, park: Park) -> None:
+        """One alarm a key wakes one waiter when time alone may have changed something; thousands may be waiting."""
+        at_ms = park.retry_ms
+        if at_ms is None:
+            return
+        key = park.keys[0]
+        armed = self._retries.get(key)
+        if armed is not None:
+            if armed[0] <= at_ms:
+                return
+            armed[1].cancel()
+        self._retries[key] = (at_ms, self.clock.call_at(at_ms, lambda: self._ring(key)))
+
+    def _ring(self, key: str) -> None:
+        self._retries.pop(key, None)
+        self.store.wakes.wake(key)
+
+    def stop(self) -> None:
+        """Let every parked operation answer now."""
+        self._stopping = True
+        for woken in list(self._parked):
+            if not woken.done():
+                woken.set_result(None)
+        for _, alarm in self._retries.values():
+            alarm.cancel()
+
+
+Settled = Perform | Again | None
+Settle = Callable[[Tx, Context, Any], Settled]

@@ -1,0 +1,39 @@
+-- Background work of every service.
+
+-- name: insert_job : the row is the promise; it is written in the transaction that needs it
+INSERT INTO job (id, kind, key, account, region, run_at, attempts, owner, payload)
+VALUES (:id, :kind, :key, :account, :region, :run_at, 0, '', :payload);
+
+-- name: due_job : the longest due; where there are several nodes its row stays locked until the handler's commit
+SELECT id, kind, key, account, region, run_at, attempts, payload
+FROM job WHERE run_at <= :now ORDER BY run_at, id LIMIT 1 {skip_locked};
+
+-- name: next_due : when to look again
+SELECT run_at FROM job ORDER BY run_at LIMIT 1;
+
+-- name: lease_job : outside work begins; run_at is the end of the lease, so that a dead node's jobs come due by themselves
+UPDATE job SET run_at = :lease_until, attempts = attempts + 1, owner = :owner WHERE id = :id;
+
+-- name: extend_lease : long work keeps its lease
+UPDATE job SET run_at = :lease_until WHERE id = :id AND attempts = :attempts AND owner = :owner;
+
+-- name: is_current : a job that was dropped, or taken over by another node, must not settle
+SELECT 1 FROM job WHERE id = :id AND attempts = :attempts AND owner = :owner;
+
+-- name: delete_job : done
+DELETE FROM job WHERE id = :id;
+
+-- name: postpone_job : not done, run again
+UPDATE job SET run_at = :run_at, owner = '', payload = :payload WHERE id = :id;
+
+-- name: delay_job : the handler failed by a fault of ours: try again later
+UPDATE job SET run_at = :run_at, owner = '', attempts = attempts + 1 WHERE id = :id;
+
+-- name: release_jobs : at start, what this node had leased before it died comes due at once
+UPDATE job SET run_at = :now, owner = '' WHERE owner = :owner;
+
+-- name: drop_jobs : what a key promised is no longer wanted
+DELETE FROM job WHERE key = :key;
+
+-- name: count_jobs : for the status page
+SELECT COUNT(*) FROM job;
