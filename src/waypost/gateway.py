@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import msgspec
 
 from waypost.admin import Admin
 from waypost.aws.errors import AwsError
@@ -216,6 +215,3 @@ class _Leaving:
             continue
 
 
-def encode(value: Any) -> bytes:
-    """JSON, for the server's own pages."""
-    return msgspec.json.encode(value)

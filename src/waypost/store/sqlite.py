@@ -97,6 +97,16 @@ class SqliteTx:
         """Wake after the commit is on disk."""
         self.wakes.append((key, count))
 
+    def forget(self) -> None:
+        """Delete every row but the schema's own."""
+        if not self.saved:
+            self._save()
+        tables = self._cursor.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'meta' AND name NOT LIKE 'sqlite%'"
+        ).fetchall()
+        for (table,) in tables:
+            self._cursor.execute(f'DELETE FROM "{table}"')  # noqa: S608 (names from the schema itself)
+
 
 class _Batch:
     """Operations that share a transaction, and what happens once it is on disk."""
@@ -236,6 +246,10 @@ class SqliteStore:
             log.error("the database refused an operation: %s", error)
             return StoreUnavailable(str(error))
         return error
+
+    def empty(self, _tx: Tx) -> None:
+        """Delete every row of every service: what ``waypost reset`` does, as one operation."""
+        self._tx.forget()
 
     # --- committing
 

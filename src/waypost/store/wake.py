@@ -47,6 +47,11 @@ class Wakes:
             waiter.woken = True
             waiter.notify()
 
+    def wake_all(self) -> None:
+        """Wake everybody."""
+        for key in list(self._waiters):
+            self.wake(key, 0)
+
     def waiting(self, keys: Iterable[str]) -> int:
         """How many waiters there are for ``keys``."""
         return sum(len(self._waiters.get(key, ())) for key in keys)

@@ -45,6 +45,11 @@ class Runner:
         """How many jobs are doing outside work."""
         return len(self._performing)
 
+    def waiting(self, tx: Tx) -> int:
+        """How many jobs are promised, for the status page."""
+        row = tx.one(Q.count_jobs)
+        return int(row[0]) if row is not None else 0
+
     async def run(self) -> None:
         """Work until cancelled."""
         loop = asyncio.get_running_loop()

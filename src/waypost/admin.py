@@ -1,0 +1,69 @@
+"""The server's own pages, under ``/_waypost/``: health, status, reset, and downloads of function code."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from waypost import __version__
+from waypost.aws.errors import AwsError
+from waypost.aws.message import HttpRequest, HttpResponse
+from waypost.registry import Registry
+from waypost.work.engine import Engine
+
+Page = Callable[[], Awaitable[Mapping[str, Any]]]
+
+_JSON = (b"content-type", b"application/json")
+
+
+class Admin:
+    """Answers what is asked of the server itself."""
+
+    def __init__(self, registry: Registry, engine: Engine, status: Page, reset: Page) -> None:
+        """``status`` and ``reset`` come from the composition root, which alone knows every part."""
+        self._registry = registry
+        self._engine = engine
+        self._pages: dict[tuple[str, str], Page] = {
+            ("GET", "health"): self._health,
+            ("GET", "status"): status,
+            ("POST", "reset"): reset,
+        }
+
+    async def respond(self, request: HttpRequest) -> HttpResponse:
+        """One request; the path is relative to nothing."""
+        name = request.path.removeprefix("/_waypost/").rstrip("/")
+        if request.method == "GET" and name.startswith("code/"):
+            return await self._code(request, name)
+        page = self._pages.get((request.method, name))
+        if page is None:
+            known = any(path == name for _, path in self._pages)
+            return _json(405 if known else 404, {"message": "Method not allowed." if known else "No such page."})
+        if request.method != "GET" and "origin" in request.headers:
+            # A page in a browser on this machine must not be able to empty the server.
+            return _json(403, {"message": "Not from a browser."})
+        return _json(200, await page())
+
+    async def _health(self) -> Mapping[str, Any]:
+        return {"status": "ready", "version": __version__, "services": sorted(self._registry.services)}
+
+    async def _code(self, request: HttpRequest, name: str) -> HttpResponse:
+        """A function's zip, for whoever holds the address that GetFunction answered."""
+        parts = [unquote(part) for part in name.split("/")]
+        function = self._registry.services["lambda"].operations["waypost:DownloadCode"]
+        token = parse_qs(request.query).get("token", [""])[0]
+        if len(parts) != 5:
+            return _json(404, {"message": "No such page."})
+        _, account, region, function_name, sha256 = parts
+        ctx = self._engine.context(account, region)
+        try:
+            answer = await self._engine.execute(
+                function, ctx, {"FunctionName": function_name, "CodeSha256": sha256, "Token": token}
+            )
+        except AwsError as error:
+            return _json(error.status or 404, {"message": error.message})
+        return HttpResponse(200, [(b"content-type", b"application/zip")], answer["ZipFile"])
+
+
+def _json(status: int, body: Mapping[str, Any]) -> HttpResponse:
+    return HttpResponse(status, [_JSON], msgspec.json.encode(body))

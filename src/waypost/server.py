@@ -1,0 +1,234 @@
+"""The composition root: config > store > services > gateway > app. The only module that knows all others."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from waypost import __version__
+from waypost.admin import Admin
+from waypost.clock import Clock, SystemClock
+from waypost.config import Config
+from waypost.gateway import Gateway
+from waypost.ids import Ids, RandomIds
+from waypost.registry import Registry
+from waypost.runtimes.environments import Runtimes
+from waypost.runtimes.install import default_folder
+from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionThrottled, RuntimeMissing
+from waypost.service import Context, Params, Service
+from waypost.services import iam, lambdas, sqs, states, sts
+from waypost.services.lambdas.code import get_code
+from waypost.services.sts.sessions import resolve
+from waypost.store.sqlite import DataFolder, SqliteStore
+from waypost.store.store import StoreRefused, Tx
+from waypost.work.engine import Engine
+from waypost.work.runner import Runner, release
+
+log = logging.getLogger(__name__)
+
+SERVICES: tuple[Service, ...] = (iam.SERVICE, lambdas.SERVICE, sqs.SERVICE, states.SERVICE, sts.SERVICE)
+NODE = "local"
+"""The owner of leases on the embedded store: one server at a time holds the folder."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Server:
+    """One node: built from a Config, run until told to stop."""
+
+    def __init__(self, config: Config, *, clock: Clock | None = None, ids: Ids | None = None) -> None:
+        """Take the data folder, open the store and put the parts together. Raises ``StoreRefused``."""
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.ids = ids or RandomIds()
+        self.folder = DataFolder(config.data)
+        try:
+            self.store = SqliteStore(self.folder.database, cache_mb=config.cache_mb)
+        except StoreRefused:
+            self.folder.release()
+            raise
+        self.runtimes = Runtimes(
+            folder=self.folder.path,
+            code=_Code(self),
+            clock=self.clock,
+            ids=self.ids,
+            environments_max=config.environments_max,
+            idle_s=config.environment_idle_s,
+            runtimes_dir=Path(config.runtimes) if config.runtimes else default_folder(),
+            log=FunctionLogs(self.folder.path / "logs"),
+        )
+        self.registry = Registry([*SERVICES, self._host()])
+        self.engine = Engine(self.store, self.clock, self.ids, self.registry, {FunctionCall: self._invoke})
+        self.runner = Runner(self.engine, self.registry.jobs(), NODE)
+        self.admin = Admin(self.registry, self.engine, self._status, self._reset)
+        self.gateway = Gateway(
+            self.registry, self.engine, self.admin, resolve, body_max=config.body_max, body_idle_s=config.body_idle_s
+        )
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    def _host(self) -> Service:
+        """What services may ask about this host, as a service of its own without a wire model."""
+
+        def missing(_tx: Tx, _ctx: Context, request: Params) -> Params:
+            reason = self.runtimes.missing(request["Runtime"])
+            return {} if reason is None else {"Reason": reason}
+
+        def retire(_tx: Tx, _ctx: Context, request: Params) -> Params:
+            self.runtimes.retire(request["FunctionArn"])
+            return {}
+
+        return Service("runtimes", "", {"waypost:Missing": missing, "waypost:Retire": retire})
+
+    async def _invoke(self, call: FunctionCall) -> FunctionOutcome | FunctionThrottled | RuntimeMissing:
+        try:
+            return await self.runtimes.invoke(call)
+        except (FunctionThrottled, RuntimeMissing) as refused:
+            return refused
+
+    # --- life
+
+    async def start(self, host: str, port: int) -> None:
+        """Begin background work. The address is where functions and clients find this server."""
+        self.engine.base_url = f"http://{self.config.function_host or host}:{port}"
+        now_ms = self.clock.now_ms()
+        released = await self.store.transact(lambda tx: release(tx, NODE, now_ms))
+        if released:
+            log.info("taking up %d jobs that were under way when the server last stopped", released)
+        self._spawn(self.runner.run(), "job runner")
+        for service in SERVICES:
+            if service.background is not None:
+                self._spawn(service.background(self.engine), f"background work of {service.name}")
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(lambda done: _report(done, name))
+        self._tasks.append(task)
+
+    async def stop(self) -> None:
+        """Let what is running finish, within bounds; then close clean."""
+        self.engine.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.runner.close(self.config.shutdown_s)
+        await self.runtimes.close(self.config.shutdown_s)
+        await self.store.close()
+        self.folder.release()
+
+    # --- pages
+
+    async def _status(self) -> Mapping[str, Any]:
+        return {
+            "version": __version__,
+            "process": os.getpid(),
+            "address": self.engine.base_url,
+            "store": {"kind": "sqlite", "file": self.store.path, "bytes": os.path.getsize(self.store.path)},  # noqa: PTH202
+            "requests": self.gateway.requests,
+            "parked": self.engine.parked,
+            "jobs": await self.store.transact(self.runner.waiting),
+            "performing": self.runner.performing,
+            "functions": {"environments": self.runtimes.environments, "busy": self.runtimes.busy},
+        }
+
+    async def _reset(self) -> Mapping[str, Any]:
+        """Forget everything: every table but the schema's own, and every function environment."""
+        await self.store.transact(self.store.empty)
+        self.runtimes.retire_all()
+        self.store.wakes.wake_all()
+        return {"status": "empty"}
+
+
+class _Code:
+    """Where the runtimes find a function's zip."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def zip_of(self, code_sha256: str) -> bytes:
+        """The zip of that digest."""
+        return await self._server.store.transact(lambda tx: get_code(tx, code_sha256))
+
+
+class FunctionLogs:
+    """Lines of functions, kept as files by log group and stream until CloudWatch Logs lands."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, log_group: str, stream: str, lines: list[tuple[int, str]]) -> None:
+        """Append lines, each with its ms since epoch."""
+        file = self._folder / log_group.strip("/") / (stream.replace("/", "-") + ".log")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as out:
+            out.writelines(f"{at_ms} {line.rstrip()}\n" for at_ms, line in lines)
+
+
+def _report(task: asyncio.Task[Any], name: str) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("%s ended by a fault of ours; the server stops", name, exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Http(uvicorn.Server):
+    """uvicorn, told to let go of parked requests when a signal asks the server to stop."""
+
+    def __init__(self, config: uvicorn.Config, leaving: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._leaving = leaving
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT."""
+        self._leaving()
+        super().handle_exit(sig, frame)
+
+
+def http_config(app: Any, *, grace_s: int, log_level: str = "warning") -> uvicorn.Config:
+    """The HTTP stack, the same for the server and for the benchmark's floor."""
+    return uvicorn.Config(
+        app, loop="none", http="httptools", ws="none", lifespan="off", access_log=False, server_header=False,
+        log_config=None, log_level=log_level, timeout_graceful_shutdown=grace_s, timeout_keep_alive=75, backlog=1024,
+    )  # fmt: skip
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen; raises OSError where the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+        listener.setblocking(False)  # noqa: FBT003 (the socket's own interface)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve(config: Config, listener: socket.socket, announce: Callable[[str], None]) -> int:
+    """Run a server on an open listener until a signal; answers the exit code. Raises ``StoreRefused``."""
+    server = Server(config)
+    fatal: list[BaseException] = []
+    host, port = listener.getsockname()[:2]
+    loop = asyncio.get_running_loop()
+    http = _Http(
+        http_config(server.gateway, grace_s=config.shutdown_s),
+        leaving=lambda: loop.call_soon_threadsafe(server.engine.stop),  # type: ignore[arg-type,return-value]
+    )
+
+    def die(error: BaseException) -> None:
+        fatal.append(error)
+        http.should_exit = True
+
+    server.store.on_fatal = die
+    await server.start(host, port)
+    announce(f"waypost {__version__} ready on http://{f'[{host}]' if ':' in host else host}:{port}, data in {server.folder.path}")
+    await http.serve(sockets=[listener])
+    await server.stop()
+    return 1 if fatal else 0
