@@ -1,0 +1,1 @@
+"""One package per AWS service; they meet only through ``Calls``."""
