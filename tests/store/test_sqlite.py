@@ -1,0 +1,256 @@
+"""The embedded store: atomic operations, shared commits, nothing acknowledged before it is on disk."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from waypost.store import migrate
+from waypost.store.queries import parse
+from waypost.store.sqlite import TOKENS, DataFolder, SqliteStore
+from waypost.store.store import StoreRefused, StoreUnavailable, Tx
+
+Q = parse(
+    "test",
+    """
+    -- name: put : upsert
+    INSERT INTO meta (name, value) VALUES (:name, :value)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+    -- name: get : one
+    SELECT value FROM meta WHERE name = :name;
+    -- name: take : with RETURNING
+    DELETE FROM meta WHERE name = :name RETURNING value;
+    """.replace("\n    ", "\n"),
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "test.db")
+    yield store
+    store.close_now()
+
+
+def put(name: str, value: str) -> Callable[[Tx], int]:
+    return lambda tx: tx.run(Q.put, name=name, value=value)
+
+
+def get(name: str) -> Callable[[Tx], Any]:
+    return lambda tx: tx.one(Q.get, name=name)
+
+
+async def test_operations_that_arrive_together_share_one_sync(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncs = []
+    monkeypatch.setattr(os, "fdatasync", lambda fd: syncs.append(fd))
+    await asyncio.gather(*(store.transact(put(f"k{i}", str(i))) for i in range(100)))
+    assert len(syncs) == 1
+    assert await store.transact(get("k99")) == ("99",)
+    assert len(syncs) == 1, "a read needs no sync of its own"
+
+
+async def test_no_answer_before_the_sync(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store._sync_ns = 10**9  # a slow disk: synced in the thread
+    release = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow_sync(_fd: int) -> None:
+        asyncio.run_coroutine_threadsafe(release.wait(), loop).result()
+
+    monkeypatch.setattr(os, "fdatasync", slow_sync)
+    writing = asyncio.ensure_future(store.transact(put("a", "1")))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    reading = asyncio.ensure_future(store.transact(get("a")))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not writing.done()
+    assert not reading.done(), "a reader may have seen what a power loss could still undo"
+    release.set()
+    assert await writing == 1
+    assert await reading == ("1",)
+
+
+async def test_a_refused_operation_undoes_only_itself(store: SqliteStore) -> None:
+    def refused(tx: Tx) -> None:
+        tx.run(Q.put, name="b", value="half")
+        tx.wake("key")
+        raise ValueError("no")
+
+    woken: list[int] = []
+    store.wakes.park(("key",), lambda: woken.append(1))
+    results = await asyncio.gather(
+        store.transact(put("a", "1")), store.transact(refused), store.transact(put("c", "3")), return_exceptions=True
+    )
+    assert isinstance(results[1], ValueError)
+    assert [await store.transact(get(name)) for name in "abc"] == [("1",), None, ("3",)]
+    assert not woken
+
+
+async def test_wakes_come_after_the_commit_in_order_of_arrival(store: SqliteStore) -> None:
+    woken: list[str] = []
+    for name in ("first", "second", "third"):
+        store.wakes.park(("key",), lambda name=name: woken.append(name))  # type: ignore[misc]
+
+    def wake_two(tx: Tx) -> None:
+        tx.wake("key", 2)
+        assert not woken
+
+    await store.transact(wake_two)
+    assert woken == ["first", "second"]
+    store.wakes.wake_all()
+    assert woken == ["first", "second", "third"]
+    assert store.wakes.waiting(["key"]) == 0
+
+
+async def test_a_failed_commit_acknowledges_nothing(store: SqliteStore) -> None:
+    store._db.set_commit_hook(lambda: True)  # turns COMMIT into ROLLBACK, as a full disk does
+    results = await asyncio.gather(*(store.transact(put(f"k{i}", "x")) for i in range(3)), return_exceptions=True)
+    assert all(isinstance(result, StoreUnavailable) for result in results)
+    store._db.set_commit_hook(None)
+    assert await store.transact(get("k0")) is None
+    assert await store.transact(put("k0", "y")) == 1
+
+
+async def test_a_full_disk_is_no_bug_of_ours_and_heals(store: SqliteStore) -> None:
+    pages = store._db.pragma("page_count")
+    store._db.pragma("max_page_count", int(str(pages)) + 2)
+    results = await asyncio.gather(
+        *(store.transact(put(f"k{i}", "x" * 100_000)) for i in range(3)), return_exceptions=True
+    )
+    assert all(isinstance(result, StoreUnavailable) for result in results)
+    store._db.pragma("max_page_count", 1_000_000)
+    assert await store.transact(put("k0", "x" * 100_000)) == 1
+
+
+async def test_a_failed_sync_stops_the_promises(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fatal: list[BaseException] = []
+    store.on_fatal = fatal.append
+
+    def fail(_fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(StoreUnavailable):
+        await store.transact(put("a", "1"))
+    assert len(fatal) == 1
+    with pytest.raises(StoreUnavailable):
+        await store.transact(get("a"))
+
+
+async def test_the_log_is_folded_into_the_database(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("waypost.store.sqlite.CHECKPOINT_PAGES", 50)
+    for i in range(200):
+        await store.transact(put(f"k{i}", "x" * 3000))
+        while store._checkpointing.locked():
+            await asyncio.sleep(0)
+    assert os.path.getsize(f"{store.path}-wal") < 400_000
+    assert await store.transact(get("k0")) == ("x" * 3000,)
+
+
+def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
+    script = """
+import asyncio, sys, uvloop
+from tests.store.test_sqlite import put
+from waypost.store.sqlite import SqliteStore
+async def main():
+    store = SqliteStore(sys.argv[1])
+    for i in range(10_000):
+        await store.transact(put(f"k{i}", str(i)))
+        print(i, flush=True)
+uvloop.run(main())
+"""
+    file = tmp_path / "killed.db"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert process.stdout is not None
+    acknowledged = [next(process.stdout) for _ in range(300)]
+    process.kill()
+    acknowledged += process.stdout.readlines()
+    process.wait()
+    process.stdout.close()
+    store = SqliteStore(file)
+    for i in range(len(acknowledged) - 1):  # the last line may be cut
+        assert store.run(get(f"k{i}")) == (str(i),)
+    store.close_now()
+
+
+def test_the_schema_is_recorded_and_a_newer_one_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    SqliteStore(file).close_now()
+    newest = max(migration.number for migration in migrate.migrations(TOKENS))
+    again = SqliteStore(file)
+    assert again.run(get("schema_version")) == (str(newest),)
+    again.run(put("schema_version", str(newest + 1)))
+    again.close_now()
+    with pytest.raises(StoreRefused, match=f"schema version {newest + 1}, this Waypost knows up to {newest}"):
+        SqliteStore(file)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    file.write_bytes(b"not a database" * 1000)
+    with pytest.raises(StoreRefused, match="cannot open the database"):
+        SqliteStore(file)
+
+
+def test_a_folder_serves_one_server(tmp_path: Path) -> None:
+    first = DataFolder(tmp_path / "data")
+    with pytest.raises(StoreRefused, match=f"in use by another Waypost server \\(process {os.getpid()}\\)"):
+        DataFolder(tmp_path / "data")
+    first.release()
+    DataFolder(tmp_path / "data").release()
+
+
+def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreRefused, match="cannot write to the data folder"):
+        DataFolder(tmp_path / "file")
+
+
+def test_queries_are_split_named_and_varied() -> None:
+    queries = parse(
+        "x", "-- name: a_b : why\nSELECT 1 -- because\n;\n-- name: c : why\nDELETE FROM t;\n-- name: c [postgres]\nDELETE FROM u"
+    )
+    assert [(query.name, query.sql, query.writes) for query in queries.all()] == [
+        ("a_b", "SELECT 1", False),
+        ("c", "DELETE FROM t", True),
+    ]
+    assert queries.c.variants == {"postgres": "DELETE FROM u"}
+    with pytest.raises(AttributeError):
+        _ = queries.missing
+    with pytest.raises(ValueError, match="twice"):
+        parse("x", "-- name: a\nSELECT 1;\n-- name: a\nSELECT 2;")
+
+
+def test_every_statement_of_every_service_compiles() -> None:
+    from importlib import import_module, resources
+
+    store = SqliteStore(":memory:")
+    count = 0
+    for root in ("waypost.work", *(f"waypost.services.{name}" for name in ("sqs", "states", "lambdas", "iam", "sts"))):
+        for file in resources.files(import_module(root)).iterdir():
+            if not file.name.endswith(".sql"):
+                continue
+            for query in parse(root, file.read_text("utf-8")).all():
+                text = query.variants.get("sqlite", query.sql).replace("{skip_locked}", "")
+                store._db.execute("EXPLAIN " + text, dict.fromkeys(_parameters(text)))
+                count += 1
+    assert count > 5
+    store.close_now()
+
+
+def _parameters(sql: str) -> list[str]:
+    import re
+
+    return re.findall(r":(\w+)", sql)
+
+
+def test_apsw_is_current() -> None:
+    assert apsw.sqlite_lib_version() >= "3.45"
