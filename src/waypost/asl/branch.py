@@ -59,10 +59,10 @@ class Head(msgspec.Struct, omit_defaults=True):
 
 
 class Body(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
-    """The documents of a branch. ``input`` is the raw input of the current state, or of the state about to be entered;
-    of a branch that is done, its result."""
+    """The documents of a branch."""
 
     input: msgspec.Raw
+    """The raw input of the current state, or of the state about to be entered; of a branch that is done, its result."""
     variables: msgspec.Raw | None = None
     """Workflow variables of this scope and the outer ones, an object."""
     item: msgspec.Raw | None = None
@@ -114,17 +114,21 @@ class Branches(Protocol):
         ...
 
     def head(self, branch: str) -> Head | None:
-        """The head of a branch, None if there is no such branch (any more)."""
+        """Answer the head of a branch, None if there is no such branch (any more)."""
         ...
 
     def body(self, branch: str) -> Body:
-        """The body of a branch that has a head."""
+        """Answer the body of a branch that has a head."""
         ...
 
     def children(self, parent: str) -> list[Head]:
-        """The heads of a branch's direct children, ordered by ``index``."""
+        """Answer the heads of a branch's direct children, ordered by ``index``."""
         ...
 
-    def results(self, parent: str) -> list[Body]:
-        """The bodies of a branch's direct children, ordered by ``index``."""
+    def results(self, parent: str) -> list[tuple[int, Body]]:
+        """Answer ``index`` and body of a branch's direct children, ordered by ``index``."""
+        ...
+
+    def activity_exists(self, arn: str) -> bool:
+        """Tell whether there is such an activity; asked when a Task would schedule it."""
         ...
