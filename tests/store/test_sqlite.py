@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import apsw
 import pytest
 
+import waypost
 from waypost.store import migrate
 from waypost.store.queries import parse
 from waypost.store.sqlite import TOKENS, DataFolder, SqliteStore
@@ -230,26 +232,14 @@ def test_queries_are_split_named_and_varied() -> None:
 
 
 def test_every_statement_of_every_service_compiles() -> None:
-    from importlib import import_module, resources
-
     store = SqliteStore(":memory:")
-    count = 0
-    for root in ("waypost.work", *(f"waypost.services.{name}" for name in ("sqs", "states", "lambdas", "iam", "sts"))):
-        for file in resources.files(import_module(root)).iterdir():
-            if not file.name.endswith(".sql"):
-                continue
-            for query in parse(root, file.read_text("utf-8")).all():
-                text = query.variants.get("sqlite", query.sql).replace("{skip_locked}", "")
-                store._db.execute("EXPLAIN " + text, dict.fromkeys(_parameters(text)))
-                count += 1
-    assert count > 5
+    files = sorted(Path(waypost.__path__[0]).glob("**/*.sql"))
+    queries = [query for file in files if file.parent.name != "schema" for query in parse(str(file), file.read_text()).all()]
+    for query in queries:
+        text = query.variants.get("sqlite", query.sql).replace("{skip_locked}", "")
+        store._db.execute("EXPLAIN " + text, dict.fromkeys(re.findall(r":(\w+)", text)))
+    assert len(queries) > 10
     store.close_now()
-
-
-def _parameters(sql: str) -> list[str]:
-    import re
-
-    return re.findall(r":(\w+)", sql)
 
 
 def test_apsw_is_current() -> None:
