@@ -1,0 +1,137 @@
+"""The figures of the report, their targets, and how they are written."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+Results = dict[str, dict[str, float]]
+"""Server > figure > value."""
+SERVERS = ("waypost", "ministack", "moto", "floor")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. ``met`` answers None when a figure it needs was not measured."""
+
+    title: str
+    key: str
+    unit: str
+    target: str = ""
+    met: Callable[[Results], bool | None] | None = None
+
+
+def _under(key: str, limit: float) -> Callable[[Results], bool | None]:
+    def met(results: Results) -> bool | None:
+        value = results.get("waypost", {}).get(key)
+        return None if value is None else value < limit
+
+    return met
+
+
+def _at_least(
+    key: str, limit: float, of: str = "waypost", of_key: str | None = None
+) -> Callable[[Results], bool | None]:
+    """Waypost's ``key`` is at least ``limit`` times another figure."""
+
+    def met(results: Results) -> bool | None:
+        value, other = results.get("waypost", {}).get(key), results.get(of, {}).get(of_key or key)
+        return None if value is None or other is None else value >= limit * other
+
+    return met
+
+
+ROWS = (
+    Row("start-up: spawn to healthy", "start.empty_s", "s", "< 0.5 s", _under("start.empty_s", 0.5)),
+    Row("  with 1,000,000 messages stored", "start.1000000_s", "s", "< 1 s", _under("start.1000000_s", 1.0)),
+    Row("idle memory", "memory.empty_mb", "MB", "< 60 MB", _under("memory.empty_mb", 60)),
+    Row("  with 1,000,000 messages stored", "memory.1000000_mb", "MB", "< 60 MB", _under("memory.1000000_mb", 60)),
+    Row("HTTP floor, 16 connections", "http.requests_per_s", "req/s"),
+    Row("SQS send+receive+delete, 16 connections", "sqs.requests_per_s", "req/s", ">= 0.35 x floor",
+        _at_least("sqs.requests_per_s", 0.35, "floor", "http.requests_per_s")),
+    Row("  cycles", "sqs.cycles_per_s", "/s", ">= 4 x ministack", _at_least("sqs.cycles_per_s", 4, "ministack")),
+    Row("  share of the floor", "sqs.of_floor", "x"),
+    Row("  p50 of a request", "sqs.p50_ms", "ms"),
+    Row("  p99 of a request", "sqs.p99_ms", "ms"),
+    Row("  with 50,000 waiting", "sqs_50000.requests_per_s", "req/s", ">= 0.9 x empty",
+        _at_least("sqs_50000.requests_per_s", 0.9, of_key="sqs.requests_per_s")),
+    Row("  with 1,000,000 waiting", "sqs_1000000.requests_per_s", "req/s", ">= 0.8 x empty",
+        _at_least("sqs_1000000.requests_per_s", 0.8, of_key="sqs.requests_per_s")),
+    Row("  filling, batches of ten", "fill.messages_per_s", "msg/s"),
+    Row("ten-Pass Standard execution, 16 in parallel", "ten_pass.executions_per_s", "/s", ">= 10 x ministack",
+        _at_least("ten_pass.executions_per_s", 10, "ministack")),
+    Row("  p50 of one alone", "ten_pass.alone_p50_ms", "ms", "< 5 ms", _under("ten_pass.alone_p50_ms", 5)),
+    Row("callback round trip, p50", "callback.p50_ms", "ms", "< 8 ms", _under("callback.p50_ms", 8)),
+    Row("  p99", "callback.p99_ms", "ms"),
+    Row("warm Python invocation, p50", "invoke.warm_p50_ms", "ms", "< 3 ms", _under("invoke.warm_p50_ms", 3)),
+    Row("  p99", "invoke.warm_p99_ms", "ms"),
+    Row("  8 connections", "invoke.eight_per_s", "/s"),
+    Row("  first cold one", "invoke.cold_ms", "ms", "< 120 ms", _under("invoke.cold_ms", 120)),
+    Row("SQS > mapping > handler, p50 of single messages", "mapping.p50_ms", "ms", "< 10 ms",
+        _under("mapping.p50_ms", 10)),
+    Row("  slowest", "mapping.max_ms", "ms"),
+    Row("  p50 of messages sent right after another", "mapping.prompt_p50_ms", "ms"),
+    Row("server's cores during SQS", "sqs.server_cores", ""),
+    Row("load generator's cores during SQS", "sqs.client_cores", ""),
+)  # fmt: skip
+
+
+def derive(results: Results) -> None:
+    """Add the figures that follow from others."""
+    floor = results.get("floor", {}).get("http.requests_per_s")
+    for name, figures in results.items():
+        figures.setdefault("sqs.server_cores", figures.get("http.server_cores", float("nan")))
+        figures.setdefault("sqs.client_cores", figures.get("http.client_cores", float("nan")))
+        if floor and name != "floor" and "sqs.requests_per_s" in figures:
+            figures["sqs.of_floor"] = figures["sqs.requests_per_s"] / floor
+
+
+def verdicts(results: Results) -> dict[str, bool | None]:
+    """Row > met, for the rows that have a target."""
+    return {row.key: row.met(results) for row in ROWS if row.met is not None}
+
+
+def table(results: Results, notes: Mapping[str, Mapping[str, str]]) -> str:
+    """The report as text; a figure that is not there is ``-``, explained by a note below where there is one."""
+    servers = [name for name in SERVERS if name in results]
+    met = verdicts(results)
+    lines = [["figure", *servers, "unit", "target", ""]]
+    for row in ROWS:
+        values = [_text(results[name].get(row.key)) for name in servers]
+        if all(value == "-" for value in values):
+            continue
+        verdict = {True: "met", False: "MISSED", None: "not measured"}[met[row.key]] if row.key in met else ""
+        lines.append([row.title, *values, row.unit, row.target, verdict])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    written = []
+    for number, line in enumerate(lines):
+        cells = [
+            text.rjust(width) if 0 < column <= len(servers) else text.ljust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        written.append("  ".join(cells).rstrip())
+        if number == 0:
+            written.append("-" * (sum(widths) + 2 * (len(widths) - 1)))
+    for name, said in notes.items():
+        written.extend(f"{name}, {scenario}: {note}" for scenario, note in said.items())
+    return "\n".join(written)
+
+
+def _text(value: float | None) -> str:
+    if value is None or value != value:  # noqa: PLR0124 (not a number)
+        return "-"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
+
+
+def write(folder: Path, document: Mapping[str, Any]) -> Path:
+    """Keep a run as JSON; ``latest.json`` is the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    text = json.dumps(document, indent=2, allow_nan=True) + "\n"
+    for path in (file, folder / "latest.json"):
+        path.write_text(text, "utf-8")
+    return file

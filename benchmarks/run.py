@@ -1,0 +1,219 @@
+"""``python -m benchmarks``: start the servers one after the other, measure, print a table, keep JSON."""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import uvloop
+
+from benchmarks import machine, report, scenarios
+from benchmarks.scenarios import Figures, Load
+from benchmarks.servers import FLOOR, HERE, MINISTACK, MOTO, WAYPOST, Kind, Running
+
+SCENARIOS = ("start", "sqs", "backlog", "states", "callback", "invoke", "mapping")
+SCENARIO_LIMIT_S = 90.0
+PEER_FILL_S = 25.0
+
+
+class Run:
+    """One run of the benchmark: what is asked for and what was found."""
+
+    def __init__(self, only: Sequence[str], load: Load, folder: Path, starts: int) -> None:
+        self.only = only
+        self.load = load
+        self.folder = folder
+        self.starts = starts
+        self.results: report.Results = {}
+        self.notes: dict[str, dict[str, str]] = {}
+        self._floor: Running | None = None
+
+    async def measure(self, server: Running, scenario: str, work: Callable[[], Awaitable[Figures]]) -> None:
+        """Do one scenario; what goes wrong is noted, and the run goes on."""
+        name = server.kind.name
+        if scenario not in self.only:
+            return
+        print(f"  {name}: {scenario} ...", file=sys.stderr, flush=True)
+        try:
+            found = await asyncio.wait_for(work(), max(SCENARIO_LIMIT_S, self.load.fill_seconds * 2))
+        except Exception as error:  # noqa: BLE001 (a server that fails is a finding)
+            self.notes.setdefault(name, {})[scenario] = f"failed: {type(error).__name__} {error}"[:500]
+            server.disconnect()
+        else:
+            self.results.setdefault(name, {}).update(found)
+
+    async def floor(self) -> None:
+        """Measure the floor; asked again, keep the better of the two, which is the harder measure for us."""
+        if "sqs" not in self.only:
+            return
+        if self._floor is None:
+            self._floor = await Running(FLOOR, self.folder / "floor").start()
+            self.results["floor"] = {"start.empty_s": self._floor.start_s}
+            memory = self._floor.memory_mb()
+            if memory is not None:
+                self.results["floor"]["memory.empty_mb"] = memory
+        print("  floor: http ...", file=sys.stderr, flush=True)
+        found = await scenarios.floor(self._floor, self.load)
+        if found["http.requests_per_s"] > self.results["floor"].get("http.requests_per_s", 0):
+            self.results["floor"].update(found)
+
+    async def server(self, kind: Kind) -> None:
+        """Everything that one server is measured on."""
+        self.results.setdefault(kind.name, {})
+        await asyncio.to_thread(kind.ready)
+        for number in range(self.starts if "start" in self.only else 0):
+            await self._start_only(kind, self.folder / f"{kind.name}-start-{number}")
+        for key in ("start.empty_s", "memory.empty_mb"):
+            taken = self._starts.pop(key, [])
+            if taken:
+                self.results[kind.name][key] = median(taken)
+        server = await Running(kind, self.folder / kind.name).start()
+        try:
+            if kind is MOTO:
+                await (await server.connections(1))[0].call(scenarios.configure_moto(server))
+            await self._scenarios(server)
+            if kind is WAYPOST and "backlog" in self.only:
+                await self._restart_full(server)
+        finally:
+            await server.stop()
+
+    _starts: dict[str, list[float]] = {}  # noqa: RUF012 (emptied by its only reader)
+
+    async def _start_only(self, kind: Kind, folder: Path) -> None:
+        server = await Running(kind, folder).start()
+        self._starts.setdefault("start.empty_s", []).append(server.start_s)
+        memory = await _idle_memory_mb(server)
+        if memory is not None:
+            self._starts.setdefault("memory.empty_mb", []).append(memory)
+        await server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    async def _scenarios(self, server: Running) -> None:
+        load = self.load
+
+        async def empty_queue() -> Figures:
+            url = await scenarios.make_queue(server, "bench")
+            return await scenarios.send_receive_delete(server, load, url, "sqs")
+
+        await self.measure(server, "sqs", empty_queue)
+        if server.kind is WAYPOST:
+            await self.floor()
+        await self.measure(server, "states", lambda: scenarios.ten_pass(server, load))
+        await self.measure(server, "callback", lambda: scenarios.callback(server, load))
+        if server.kind is MOTO:
+            why = "moto runs functions in Docker containers only"
+            self.notes.setdefault("moto", {}).update({"invoke": why, "mapping": why})
+        else:
+            await self.measure(server, "invoke", lambda: scenarios.invoke(server, load))
+            await self.measure(server, "mapping", lambda: scenarios.mapping(server, load))
+        await self.measure(server, "backlog", lambda: self._backlog(server))
+
+    async def _backlog(self, server: Running) -> Figures:
+        """The cycle with many messages waiting in the same queue."""
+        url = await scenarios.make_queue(server, "backlog")
+        figures: Figures = {}
+        waiting = 0
+        ours = server.kind is WAYPOST
+        for count in self.load.backlogs if ours else self.load.backlogs[:1]:
+            seconds = self.load.fill_seconds if ours else PEER_FILL_S
+            sent, figures["fill.messages_per_s"] = await scenarios.fill(
+                server, self.load, url, count - waiting, seconds
+            )
+            waiting += sent
+            if waiting < count:
+                note = f"skipped with {count:,}: only {waiting:,} were taken in {seconds:.0f} s"
+                self.notes.setdefault(server.kind.name, {})["backlog"] = note
+                break
+            figures |= await scenarios.send_receive_delete(server, self.load, url, f"sqs_{count}")
+        if not ours and len(self.load.backlogs) > 1:
+            self.notes.setdefault(server.kind.name, {}).setdefault(
+                "backlog of 1,000,000", "not tried, for want of time and memory"
+            )
+        return figures
+
+    async def _restart_full(self, server: Running) -> None:
+        """Start again on the folder that holds the backlog."""
+        stored = self.load.backlogs[-1]
+        await server.stop()
+        started, used = [], []
+        for _ in range(self.starts):
+            await server.start()
+            started.append(server.start_s)
+            memory = await _idle_memory_mb(server)
+            used.extend([memory] if memory is not None else [])
+            await server.stop()
+        figures = self.results["waypost"]
+        figures[f"start.{stored}_s"] = median(started)
+        if used:
+            figures[f"memory.{stored}_mb"] = median(used)
+
+    async def close(self) -> None:
+        """Stop what runs throughout."""
+        if self._floor is not None:
+            await self._floor.stop()
+
+
+async def _idle_memory_mb(server: Running) -> float | None:
+    """After start-up has settled."""
+    await asyncio.sleep(0.5)
+    return server.memory_mb()
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """The whole benchmark; answers the exit code."""
+    load = Load(quick=arguments.quick)
+    kinds = {kind.name: kind for kind in (WAYPOST, MINISTACK, MOTO)}
+    names = ["waypost"] if arguments.quick and not arguments.servers else arguments.servers or list(kinds)
+    parent = Path(arguments.folder) if arguments.folder else HERE / "results"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
+    bench = Run(arguments.only or SCENARIOS, load, folder, 1 if arguments.quick else 3)
+    try:
+        described = machine.describe(folder)
+        await bench.floor()
+        for name in names:
+            try:
+                await bench.server(kinds[name])
+            except Exception as error:  # noqa: BLE001 (a server that does not start is a finding)
+                bench.notes.setdefault(name, {})["server"] = f"{type(error).__name__} {error}"[-1000:]
+    finally:
+        await bench.close()
+        if not arguments.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    report.derive(bench.results)
+    met = report.verdicts(bench.results)
+    document: dict[str, Any] = {
+        "machine": described,
+        "versions": {name: kinds[name].version() for name in names},
+        "quick": arguments.quick,
+        "results": bench.results,
+        "notes": bench.notes,
+        "met": met,
+    }
+    print(", ".join(f"{name} {value}" for name, value in described.items()))
+    print(", ".join(f"{name} {value}" for name, value in document["versions"].items()))
+    if arguments.quick:
+        print("A quick run: it shows that everything works, its figures mean nothing.")
+    print("\n" + report.table(bench.results, bench.notes))
+    print(f"\n{report.write(HERE / 'results', document)}")
+    ours_failed = "waypost" in names and any("skipped" not in note for note in bench.notes.get("waypost", {}).values())
+    missed = arguments.check and any(value is False for value in met.values())
+    return 1 if ours_failed or missed else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, Waypost and the floor only: a test that it works"
+    )
+    parser.add_argument("--servers", nargs="+", choices=["waypost", "ministack", "moto"], help="default: all")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, help="default: all")
+    parser.add_argument("--folder", help="where the servers keep their data (default: benchmarks/results, a real disk)")
+    parser.add_argument("--keep", action="store_true", help="leave the servers' folders and logs for inspection")
+    parser.add_argument("--check", action="store_true", help="exit 1 when a target is missed")
+    return uvloop.run(run(parser.parse_args()))

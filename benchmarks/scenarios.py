@@ -1,0 +1,454 @@
+"""What is measured. Every scenario drives any of the servers through the AWS protocols alone."""
+
+import asyncio
+import base64
+import io
+import itertools
+import json
+import random
+import re
+import resource
+import socket
+import zipfile
+from collections.abc import Callable, Mapping
+from statistics import median
+from time import perf_counter, time
+from typing import Any
+from urllib.parse import quote
+
+from benchmarks.servers import Running
+from benchmarks.wire import Connection, Refused, Script, json_request, query_request, request, rest_request
+
+Figures = dict[str, float]
+
+BODY = json.dumps({"order": "0001", "item": "lantern", "quantity": 3, "address": "1 Harbour Street", "note": "x" * 100})
+RECEIPT_HANDLE = re.compile(rb'"ReceiptHandle" *: *"([^"]+)"')
+STATUS = re.compile(rb'"status" *: *"([A-Z_]+)"')
+ROLE = "arn:aws:iam::000000000000:role/bench"
+FUNCTION = """
+import json, os, socket, time
+
+def handler(event, context):
+    now = time.time()
+    if "Records" in event:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as report:
+            for record in event["Records"]:
+                message = json.dumps({"id": record["body"], "at": now}).encode()
+                report.sendto(message, ("127.0.0.1", int(os.environ["REPORT_PORT"])))
+    return {"ok": True}
+"""
+
+
+class Load:
+    """How long, how many: the sizes of a run."""
+
+    def __init__(self, *, quick: bool) -> None:
+        self.connections = 16
+        self.seconds = 0.3 if quick else 5.0
+        self.alone = 20 if quick else 300
+        self.alone_seconds = 1.0 if quick else 10.0
+        self.cold = 1 if quick else 5
+        self.spaced = 3 if quick else 15
+        self.space_s = (0.0, 0.1) if quick else (0.2, 1.2)
+        self.backlogs = (200,) if quick else (50_000, 1_000_000)
+        self.fill_seconds = 10.0 if quick else 240.0
+
+
+class Measured:
+    """One stretch of load: replies, their latencies, and what client and server spent on it."""
+
+    def __init__(self, server: Running, connections: list[Connection]) -> None:
+        self._server = server
+        self._connections = connections
+
+    async def run(self, script: Callable[[], Script]) -> "Measured":
+        """Drive one script per connection until all end."""
+        for connection in self._connections:
+            connection.latencies_s = type(connection.latencies_s)("d")
+        own, theirs, started = _own_cpu_s(), self._server.cpu_s(), perf_counter()
+        await asyncio.gather(*(connection.run(script()) for connection in self._connections))
+        self.wall_s = perf_counter() - started
+        self.client_cpu_s, self.server_cpu_s = _own_cpu_s() - own, self._server.cpu_s() - theirs
+        self.latencies_ms = sorted(value * 1000 for one in self._connections for value in one.latencies_s)
+        return self
+
+    def figures(self, name: str) -> Figures:
+        """Rate, latency, and the shares of a core that both sides used."""
+        return {
+            f"{name}.requests_per_s": len(self.latencies_ms) / self.wall_s,
+            f"{name}.p50_ms": quantile(self.latencies_ms, 0.50),
+            f"{name}.p99_ms": quantile(self.latencies_ms, 0.99),
+            f"{name}.client_cores": self.client_cpu_s / self.wall_s,
+            f"{name}.server_cores": self.server_cpu_s / self.wall_s,
+        }
+
+
+def quantile(ordered: list[float], share: float) -> float:
+    """The value below which ``share`` of an ordered list lies."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def _own_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+# ---------------------------------------------------------------------------------------------------- HTTP and SQS
+
+
+async def floor(server: Running, load: Load) -> Figures:
+    """The bare HTTP stack, asked with SendMessage's bytes."""
+    connections = await server.connections(load.connections)
+    data = sqs(server, "SendMessage", QueueUrl="http://127.0.0.1:4566/000000000000/bench", MessageBody=BODY)
+    end = perf_counter() + load.seconds
+
+    def script() -> Script:
+        while perf_counter() < end:
+            yield data
+
+    return (await Measured(server, connections).run(script)).figures("http")
+
+
+def sqs(server: Running, operation: str, **members: Any) -> bytes:
+    """An SQS request."""
+    return json_request(server.host, "sqs", f"AmazonSQS.{operation}", members)
+
+
+async def make_queue(server: Running, name: str, **attributes: str) -> str:
+    """Create a queue; answers its URL."""
+    (connection,) = await server.connections(1)
+    answer = await connection.call_json(sqs(server, "CreateQueue", QueueName=name, Attributes=attributes))
+    return str(answer["QueueUrl"])
+
+
+async def send_receive_delete(server: Running, load: Load, queue_url: str, name: str) -> Figures:
+    """Each connection: send one, receive one, delete it, and again."""
+    connections = await server.connections(load.connections)
+    send = sqs(server, "SendMessage", QueueUrl=queue_url, MessageBody=BODY)
+    receive = sqs(server, "ReceiveMessage", QueueUrl=queue_url, MaxNumberOfMessages=1)
+    cut = b"@RECEIPT@"
+    head, _, tail = sqs(server, "DeleteMessage", QueueUrl=queue_url, ReceiptHandle=cut.decode()).partition(cut)
+    cycles = empty = 0
+    lengths: dict[int, bytes] = {}
+    end = perf_counter() + load.seconds
+
+    def script() -> Script:
+        nonlocal cycles, empty
+        while perf_counter() < end:
+            yield send
+            while True:
+                found = RECEIPT_HANDLE.search((yield receive))
+                if found is not None:
+                    break
+                empty += 1
+                if perf_counter() > end + load.seconds:
+                    return
+            handle = found[1]
+            start = lengths.get(len(handle))
+            if start is None:
+                start = lengths[len(handle)] = _with_length(head, len(head) + len(handle) + len(tail))
+            yield start + handle + tail
+            cycles += 1
+
+    measured = await Measured(server, connections).run(script)
+    return {**measured.figures(name), f"{name}.cycles_per_s": cycles / measured.wall_s, f"{name}.empty_receives": empty}
+
+
+def _with_length(head: bytes, total: int) -> bytes:
+    body = total - head.index(b"\r\n\r\n") - 4
+    return re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % body, head)
+
+
+async def fill(server: Running, load: Load, queue_url: str, count: int, seconds: float) -> tuple[int, float]:
+    """Send ``count`` messages in batches of ten; answers how many were taken, and per second; gives up in time."""
+    connections = await server.connections(load.connections)
+    entries = [{"Id": str(number), "MessageBody": BODY} for number in range(10)]
+    batch = sqs(server, "SendMessageBatch", QueueUrl=queue_url, Entries=entries)
+    left = count // 10
+    started = perf_counter()
+
+    def script() -> Script:
+        nonlocal left
+        while left > 0 and perf_counter() - started < seconds:
+            left -= 1
+            answer = yield batch
+            if b'"Failed": [{' in answer or b'"Failed":[{' in answer:
+                raise Refused(200, answer)
+
+    await asyncio.gather(*(connection.run(script()) for connection in connections))
+    sent = count - left * 10
+    return sent, sent / (perf_counter() - started)
+
+
+# -------------------------------------------------------------------------------------------------- Step Functions
+
+
+def states(server: Running, operation: str, **members: Any) -> bytes:
+    """A Step Functions request."""
+    return json_request(server.host, "states", f"AWSStepFunctions.{operation}", members)
+
+
+async def make_machine(server: Running, name: str, definition: Mapping[str, Any]) -> str:
+    """Create a Standard state machine; answers its ARN."""
+    (connection,) = await server.connections(1)
+    await make_role(server)
+    body = states(server, "CreateStateMachine", name=name, definition=json.dumps(definition), roleArn=ROLE)
+    return str((await connection.call_json(body))["stateMachineArn"])
+
+
+async def make_role(server: Running) -> None:
+    """The role that machines and functions run as."""
+    (connection,) = await server.connections(1)
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": ["lambda.amazonaws.com", "states.amazonaws.com"]},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    body = query_request(
+        server.host, "iam", "2010-05-08", "CreateRole", RoleName="bench", AssumeRolePolicyDocument=json.dumps(trust)
+    )
+    try:
+        await connection.call(body)
+    except Refused as refused:
+        if b"EntityAlreadyExists" not in refused.body:
+            raise
+
+
+def started_as(server: Running, machine: str) -> Callable[[], bytes]:
+    """StartExecution requests, each with a name of its own (moto does not make one up)."""
+    cut = b"00000000"
+    head, _, tail = states(
+        server, "StartExecution", stateMachineArn=machine, name=f"run-{cut.decode()}", input=BODY
+    ).rpartition(b"run-" + cut)
+    numbers = itertools.count()
+    return lambda: head + b"run-%08d" % next(numbers) + tail
+
+
+async def ten_pass(server: Running, load: Load) -> Figures:
+    """Start a Standard execution of ten Pass states, ask until it has succeeded; 16 at once, then one alone."""
+    names = [f"Step{number}" for number in range(10)]
+    chain: dict[str, Any] = {name: {"Type": "Pass", "Next": after} for name, after in itertools.pairwise(names)} | {
+        names[-1]: {"Type": "Pass", "End": True}
+    }
+    machine = await make_machine(server, "ten-pass", {"StartAt": names[0], "States": chain})
+    start = started_as(server, machine)
+    durations_ms: list[float] = []
+
+    def one() -> Script:
+        began = perf_counter()
+        arn = json.loads((yield start()))["executionArn"]
+        describe = states(server, "DescribeExecution", executionArn=arn)
+        while True:
+            status = STATUS.search((yield describe))
+            if status is None or status[1] not in {b"RUNNING", b"SUCCEEDED"}:
+                raise RuntimeError(f"a ten-Pass execution ended as {status and status[1]!r}")
+            if status[1] == b"SUCCEEDED":
+                break
+        durations_ms.append((perf_counter() - began) * 1000)
+
+    end = perf_counter() + load.seconds
+
+    def many() -> Script:
+        while perf_counter() < end:
+            yield from one()
+
+    measured = await Measured(server, await server.connections(load.connections)).run(many)
+    figures = {
+        "ten_pass.executions_per_s": len(durations_ms) / measured.wall_s,
+        "ten_pass.requests_per_execution": len(measured.latencies_ms) / len(durations_ms),
+        "ten_pass.client_cores": measured.client_cpu_s / measured.wall_s,
+        "ten_pass.server_cores": measured.server_cpu_s / measured.wall_s,
+    }
+    durations_ms.clear()
+    end = perf_counter() + load.alone_seconds
+
+    def alone() -> Script:
+        while len(durations_ms) < load.alone and perf_counter() < end:
+            yield from one()
+
+    (connection,) = await server.connections(1)
+    await connection.run(alone())
+    durations_ms.sort()
+    return figures | {
+        "ten_pass.alone_p50_ms": quantile(durations_ms, 0.5),
+        "ten_pass.alone_p99_ms": quantile(durations_ms, 0.99),
+    }
+
+
+async def callback(server: Running, load: Load) -> Figures:
+    """StartExecution > queue > a worker's long poll > SendTaskSuccess > seen as SUCCEEDED; one at a time."""
+    queue_url = await make_queue(server, "callback")
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": {"QueueUrl": queue_url, "MessageBody": {"token.$": "$$.Task.Token", "order.$": "$"}},
+        "End": True,
+    }
+    machine = await make_machine(server, "callback", {"StartAt": "Ask", "States": {"Ask": task}})
+    shop, worker = await server.connections(2)
+    start = started_as(server, machine)
+    receive = sqs(server, "ReceiveMessage", QueueUrl=queue_url, MaxNumberOfMessages=1, WaitTimeSeconds=20)
+    durations_ms: list[float] = []
+    end = perf_counter() + load.alone_seconds
+    while len(durations_ms) < load.alone and perf_counter() < end:
+        waiting = asyncio.ensure_future(worker.call_json(receive))
+        await asyncio.sleep(0.002)  # the worker polls before the order comes, as a worker does
+        began = perf_counter()
+        try:
+            arn = (await shop.call_json(start()))["executionArn"]
+            (message,) = (await waiting)["Messages"]
+        finally:
+            waiting.cancel()
+        token = json.loads(message["Body"])["token"]
+        await worker.call(states(server, "SendTaskSuccess", taskToken=token, output='{"stock": "reserved"}'))
+        describe = states(server, "DescribeExecution", executionArn=arn)
+        while (await shop.call_json(describe))["status"] != "SUCCEEDED":
+            pass
+        durations_ms.append((perf_counter() - began) * 1000)
+        await worker.call(sqs(server, "DeleteMessage", QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"]))
+    durations_ms.sort()
+    return {"callback.p50_ms": quantile(durations_ms, 0.5), "callback.p99_ms": quantile(durations_ms, 0.99)}
+
+
+# ---------------------------------------------------------------------------------------------------------- Lambda
+
+
+async def make_function(server: Running, name: str, environment: Mapping[str, str] = {}) -> str:
+    """Create a Python function and wait until it is Active; answers its ARN."""
+    (connection,) = await server.connections(1)
+    await make_role(server)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        file = zipfile.ZipInfo("app.py")
+        file.external_attr = 0o644 << 16
+        archive.writestr(file, FUNCTION)
+    body = {
+        "FunctionName": name,
+        "Runtime": "python3.12",
+        "Role": ROLE,
+        "Handler": "app.handler",
+        "Timeout": 10,
+        "Code": {"ZipFile": base64.b64encode(packed.getvalue()).decode()},
+        "Environment": {"Variables": dict(environment)},
+    }
+    made = await connection.call_json(rest_request(server.host, "lambda", "POST", "/2015-03-31/functions", body))
+    look = rest_request(server.host, "lambda", "GET", f"/2015-03-31/functions/{name}/configuration")
+    while (await connection.call_json(look)).get("State", "Active") != "Active":  # noqa: ASYNC110 (another process)
+        await asyncio.sleep(0.01)
+    return str(made["FunctionArn"])
+
+
+def invocation(server: Running, name: str) -> bytes:
+    """An Invoke request."""
+    return rest_request(server.host, "lambda", "POST", f"/2015-03-31/functions/{name}/invocations", b'{"order": 1}')
+
+
+async def invoke(server: Running, load: Load) -> Figures:
+    """The first invocation of new functions; then one function, warm, one at a time and eight at once."""
+    (connection,) = await server.connections(1)
+    cold_ms = []
+    for number in range(load.cold):
+        name = f"cold-{number}"
+        await make_function(server, name)
+        began = perf_counter()
+        _ok(await connection.call(invocation(server, name)))
+        cold_ms.append((perf_counter() - began) * 1000)
+    data = invocation(server, "cold-0")
+
+    def script(count: int, seconds: float) -> Script:
+        end = perf_counter() + seconds
+        for _ in range(count):
+            _ok((yield data))
+            if perf_counter() > end:
+                break
+
+    alone = await Measured(server, [connection]).run(lambda: script(load.alone, load.alone_seconds))
+    eight = await server.connections(8)
+    await Measured(server, eight).run(lambda: script(3, load.alone_seconds))  # so that all eight are warm
+    many = await Measured(server, eight).run(lambda: script(1_000_000, load.seconds / 2))
+    return {
+        "invoke.cold_ms": median(cold_ms),
+        "invoke.cold_max_ms": max(cold_ms),
+        "invoke.warm_p50_ms": quantile(alone.latencies_ms, 0.5),
+        "invoke.warm_p99_ms": quantile(alone.latencies_ms, 0.99),
+        "invoke.eight_per_s": len(many.latencies_ms) / many.wall_s,
+    }
+
+
+def _ok(answer: bytes) -> None:
+    if json.loads(answer) != {"ok": True}:
+        raise RuntimeError(f"a function answered {answer[:300]!r}")
+
+
+class _Reports(asyncio.DatagramProtocol):
+    """Where handlers report that they ran: message id > the handler's clock."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, asyncio.Future[float]] = {}
+
+    def datagram_received(self, data: bytes, _sender: Any) -> None:
+        report = json.loads(data)
+        waiting = self.waiting.pop(report["id"], None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(report["at"])
+
+
+async def mapping(server: Running, load: Load) -> Figures:
+    """SendMessage to an idle queue until the mapped function's handler runs, by the machine's clock; one at a time."""
+    loop = asyncio.get_running_loop()
+    reports = _Reports()
+    transport, _ = await loop.create_datagram_endpoint(lambda: reports, ("127.0.0.1", 0), family=socket.AF_INET)
+    port = transport.get_extra_info("sockname")[1]
+    queue_url = await make_queue(server, "mapped")
+    arn = await make_function(server, "mapped", {"REPORT_PORT": str(port)})
+    (connection,) = await server.connections(1)
+    queue_arn = ":".join([*arn.split(":")[:2], "sqs", *arn.split(":")[3:5], "mapped"])
+    body = {"FunctionName": "mapped", "EventSourceArn": queue_arn, "BatchSize": 10, "Enabled": True}
+    made = await connection.call_json(
+        rest_request(server.host, "lambda", "POST", "/2015-03-31/event-source-mappings", body)
+    )
+    look = rest_request(server.host, "lambda", "GET", f"/2015-03-31/event-source-mappings/{quote(made['UUID'])}")
+    while (await connection.call_json(look))["State"] != "Enabled":  # noqa: ASYNC110 (another process)
+        await asyncio.sleep(0.01)
+
+    async def one(number: int) -> float:
+        name = f"message-{number}"
+        handled = reports.waiting[name] = loop.create_future()
+        send = sqs(server, "SendMessage", QueueUrl=queue_url, MessageBody=name)
+        began = time()
+        await connection.call(send)
+        handled_at: float = await asyncio.wait_for(handled, 30)
+        return (handled_at - began) * 1000
+
+    numbers = itertools.count()
+    chance = random.Random(1)
+    spaced_ms: list[float] = []
+    prompt_ms: list[float] = []
+    try:
+        for _ in range(3):  # so that the function is warm
+            await one(next(numbers))
+        for _ in range(load.spaced):
+            # At any moment of whatever rhythm the server's poller has: not right after its last message.
+            await asyncio.sleep(chance.uniform(*load.space_s))
+            spaced_ms.append(await one(next(numbers)))
+        end = perf_counter() + load.alone_seconds / 2
+        while len(prompt_ms) < load.alone and perf_counter() < end:
+            prompt_ms.append(await one(next(numbers)))
+    finally:
+        transport.close()
+    return {
+        "mapping.p50_ms": median(spaced_ms),
+        "mapping.max_ms": max(spaced_ms),
+        "mapping.prompt_p50_ms": median(prompt_ms),
+    }
+
+
+def configure_moto(server: Running) -> bytes:
+    """Moto runs executions only when told so."""
+    body = json.dumps({"stepfunctions": {"execute_state_machine": True}}).encode()
+    return request(server.host, "moto", {"Content-Type": "application/json"}, body, path="/moto-api/config")
