@@ -57,10 +57,10 @@ crash: $(READY) ## kill -9 under load, longer than in the tests
 	WAYPOST_CRASH_KILLS=30 $(BIN)/python -m pytest tests/crash -s
 
 docs: $(READY) ## write the pages that are generated from the code
-	$(BIN)/python tools/compatibility.py --write
+	$(BIN)/python tools/generate_docs.py --write
 
 verify: $(READY) ## fail where a generated page differs from the code
-	$(BIN)/python tools/compatibility.py
+	$(BIN)/python tools/generate_docs.py
 
 ci: lint verify test ## what CI runs
 
