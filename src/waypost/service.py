@@ -77,8 +77,8 @@ class Perform(msgspec.Struct, frozen=True):
 
     call: Any
     """What to do: a value whose type has a performer in the server's composition root."""
-    settle: Callable[[Tx, Context, Any], "Params | Park | Perform | None"]
-    """Run with the performer's outcome, in a new transaction."""
+    settle: Callable[[Tx, Context, Any], "Params | Park | Perform | Again | None"]
+    """Run with the performer's outcome, in a new transaction. ``Again`` is for jobs only."""
 
 
 Result = Params | Park | Perform | None
