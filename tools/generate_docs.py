@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from waypost.config import FILE_VARIABLE, Config, environment_name, flag_name
-from waypost.registry import INTERNAL, Registry
+from waypost.registry import Registry
 from waypost.server import SERVICES
 from waypost.service import Service
 
@@ -59,7 +59,9 @@ def compatibility() -> str:
     tables: list[str] = []
     for service in sorted(SERVICES, key=lambda service: TITLES[service.name]):
         names = registry.router.operations(service.model)
-        lines.append(f"| [{TITLES[service.name]}](#{TITLES[service.name].lower().replace(' ', '-')}) | {len(names)} | {sum(name in service.operations for name in names)} |")
+        lines.append(
+            f"| [{TITLES[service.name]}](#{TITLES[service.name].lower().replace(' ', '-')}) | {len(names)} | {sum(name in service.operations for name in names)} |"
+        )
         tables += ["", f"## {TITLES[service.name]}", "", "| operation | supported | what differs |", "|---|---|---|"]
         tables += [_row(service, name) for name in names]
     return "\n".join([*lines, *tables, ""])
@@ -78,7 +80,13 @@ def limits() -> str:
     """Every constant of the services' ``limits.py``."""
     lines = ["# Limits", "", NOTICE, "", "AWS's quotas as Waypost keeps them, and its own bounds."]
     for file in sorted((ROOT / "src/waypost/services").glob("*/limits.py")):
-        lines += ["", f"## {TITLES.get(file.parent.name, TITLES.get(file.parent.name.rstrip('s'), file.parent.name))}", "", "| name | value | meaning |", "|---|---|---|"]
+        lines += [
+            "",
+            f"## {TITLES.get(file.parent.name, TITLES.get(file.parent.name.rstrip('s'), file.parent.name))}",
+            "",
+            "| name | value | meaning |",
+            "|---|---|---|",
+        ]
         lines += [f"| `{name}` | {value} | {meaning} |" for name, value, meaning in constants(file)]
     return "\n".join([*lines, ""])
 
@@ -87,13 +95,25 @@ def constants(file: Path) -> Iterator[tuple[str, str, str]]:
     """Name, value and docstring of a module's public constants."""
     body = ast.parse(file.read_text("utf-8")).body
     for node, following in zip(body, [*body[1:], None], strict=True):
-        target = node.targets[0] if isinstance(node, ast.Assign) else node.target if isinstance(node, ast.AnnAssign) else None
+        target = (
+            node.targets[0]
+            if isinstance(node, ast.Assign)
+            else node.target
+            if isinstance(node, ast.AnnAssign)
+            else None
+        )
         if not isinstance(target, ast.Name) or not target.id.isupper() or target.id.startswith("_"):
             continue
         meaning = ""
-        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant) and isinstance(following.value.value, str):
+        if (
+            isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+            and isinstance(following.value.value, str)
+        ):
             meaning = " ".join(following.value.value.split())
-        value = ast.unparse(node.value) if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None else ""
+        value = (
+            ast.unparse(node.value) if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None else ""
+        )
         yield target.id, f"`{value}`".replace("|", "\\|"), meaning.replace("|", "\\|")
 
 

@@ -1,7 +1,6 @@
 """The command line: argument parsing only."""
 
 import argparse
-import asyncio
 import contextlib
 import json
 import logging
@@ -35,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="waypost", description="Queues, workflows and functions behind the AWS wire protocols.")
+    parser = argparse.ArgumentParser(
+        prog="waypost", description="Queues, workflows and functions behind the AWS wire protocols."
+    )
     parser.add_argument("--version", action="version", version=f"waypost {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the server until SIGTERM or Ctrl-C")
@@ -47,11 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="say what the running server is doing")
     _settings(status, {"host", "port"})
     status.set_defaults(run=_status)
-    reset = commands.add_parser("reset", help="forget everything: the running server's state, or the data folder of a stopped one")
+    reset = commands.add_parser(
+        "reset", help="forget everything: the running server's state, or the data folder of a stopped one"
+    )
     _settings(reset, {"host", "port", "data"})
     reset.add_argument("--yes", action="store_true", help="do not ask")
     reset.set_defaults(run=_reset)
-    runtimes = commands.add_parser("runtimes", help="show which function runtimes this host can run, or install their parts")
+    runtimes = commands.add_parser(
+        "runtimes", help="show which function runtimes this host can run, or install their parts"
+    )
     runtimes.add_argument("action", nargs="?", choices=["list", "install"], default="list")
     runtimes.add_argument("name", nargs="?", choices=["nodejs"], default="nodejs")
     _settings(runtimes, {"runtimes"})
@@ -60,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(parser: argparse.ArgumentParser, names: set[str]) -> None:
-    parser.add_argument("--config", metavar="FILE", help="TOML file with settings (WAYPOST_CONFIG; default: waypost.toml if it exists)")
+    parser.add_argument(
+        "--config", metavar="FILE", help="TOML file with settings (WAYPOST_CONFIG; default: waypost.toml if it exists)"
+    )
     for item in fields(Config):
         if item.name in names:
             shown = item.default if item.default != "" else "none"
@@ -88,7 +95,9 @@ def _fail(text: str, code: int = REFUSED) -> int:
 
 def _serve(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
-    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
     # Imported here: the other commands start in a fraction of the time.
     import uvloop  # noqa: PLC0415
 
@@ -96,7 +105,9 @@ def _serve(parsed: argparse.Namespace) -> int:
     from waypost.store.store import StoreRefused  # noqa: PLC0415
 
     if config.host not in LOOPBACK:
-        return _fail(f"--host {config.host} is not a loopback address: without authentication Waypost serves this machine only")
+        return _fail(
+            f"--host {config.host} is not a loopback address: without authentication Waypost serves this machine only"
+        )
     try:
         listener = bind(config.host, config.port)
     except OSError as error:
@@ -150,7 +161,10 @@ def _reset(parsed: argparse.Namespace) -> int:
     if not parsed.yes:
         if not sys.stdin.isatty():
             return _fail("reset forgets every queue, message, function and execution; say --yes")
-        if input(f"Forget everything on {_url(config)} or in {config.data}? [y/N] ").strip().lower() not in {"y", "yes"}:
+        if input(f"Forget everything on {_url(config)} or in {config.data}? [y/N] ").strip().lower() not in {
+            "y",
+            "yes",
+        }:
             return 1
     try:
         _ask(config, "reset", "POST")

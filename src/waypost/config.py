@@ -24,14 +24,27 @@ class Config:
     port: int = _setting(4566, "Port to listen on; 0 takes a free one and prints it.", low=0, high=65_535)
     data: str = _setting(".waypost", "Folder that keeps everything: the database, function code and logs.")
     body_max: int = _setting(73_400_320, "Largest request body, in bytes.", low=1_048_576, high=1_073_741_824)
-    body_idle_s: int = _setting(30, "Seconds without a byte after which a request body counts as cut off.", low=1, high=3_600)
-    shutdown_s: int = _setting(10, "Seconds that running requests and functions get to finish after SIGTERM.", low=0, high=900)
-    environments_max: int = _setting(
-        100, "Most function environments (worker processes) at once; beyond it Invoke is throttled as AWS does.", low=1, high=10_000
+    body_idle_s: int = _setting(
+        30, "Seconds without a byte after which a request body counts as cut off.", low=1, high=3_600
     )
-    environment_idle_s: int = _setting(600, "Seconds after which an unused function environment is stopped.", low=1, high=86_400)
-    function_host: str = _setting("", "Host name that functions use to reach the server; empty: the address listened on.")
-    runtimes: str = _setting("", "Folder with the parts that Node.js functions need; empty: inside the Python environment.")
+    shutdown_s: int = _setting(
+        10, "Seconds that running requests and functions get to finish after SIGTERM.", low=0, high=900
+    )
+    environments_max: int = _setting(
+        100,
+        "Most function environments (worker processes) at once; beyond it Invoke is throttled as AWS does.",
+        low=1,
+        high=10_000,
+    )
+    environment_idle_s: int = _setting(
+        600, "Seconds after which an unused function environment is stopped.", low=1, high=86_400
+    )
+    function_host: str = _setting(
+        "", "Host name that functions use to reach the server; empty: the address listened on."
+    )
+    runtimes: str = _setting(
+        "", "Folder with the parts that Node.js functions need; empty: inside the Python environment."
+    )
     cache_mb: int = _setting(16, "Memory for database pages, in MiB.", low=1, high=65_536)
     log_level: str = _setting("info", "What the server says of itself on stderr: debug, info, warning or error.")
 

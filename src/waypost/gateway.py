@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-
 from waypost.admin import Admin
 from waypost.aws.errors import AwsError
 from waypost.aws.message import HttpRequest, HttpResponse
@@ -76,11 +75,15 @@ class Gateway:
         try:
             request.body = await self._body(headers, receive)
         except BodyTooLarge:
-            response = self._refuse(request, request_id, AwsError("RequestEntityTooLargeException", self._too_large(), 413))
+            response = self._refuse(
+                request, request_id, AwsError("RequestEntityTooLargeException", self._too_large(), 413)
+            )
             response.headers.append((b"connection", b"close"))
         except BodyCutOff:
             response = self._refuse(
-                request, request_id, AwsError("RequestTimeoutException", "The request body ended before its announced length.", 408)
+                request,
+                request_id,
+                AwsError("RequestTimeoutException", "The request body ended before its announced length.", 408),
             )
             response.headers.append((b"connection", b"close"))
         except ClientGone:
@@ -122,13 +125,17 @@ class Gateway:
             return operation.serialize_error(error, request_id)
         except StoreUnavailable as error:
             log.error("request %s: %s", request_id, error)  # noqa: TRY400 (a state of affairs, not a bug)
-            unavailable = AwsError("ServiceUnavailable", "The server cannot store anything now. Please try again.", 503, sender=False)
+            unavailable = AwsError(
+                "ServiceUnavailable", "The server cannot store anything now. Please try again.", 503, sender=False
+            )
             return operation.serialize_error(unavailable, request_id)
         except ClientGone:
             raise
         except Exception:
             log.exception("request %s (%s %s) failed by a fault of ours", request_id, routed.model, operation.name)
-            fault = AwsError("InternalFailure", f"An internal error occurred. Request id: {request_id}", 500, sender=False)
+            fault = AwsError(
+                "InternalFailure", f"An internal error occurred. Request id: {request_id}", 500, sender=False
+            )
             return operation.serialize_error(fault, request_id)
 
     async def _context(self, request: HttpRequest, request_id: str, routed: Routed, scope: Scope) -> Context:
@@ -213,5 +220,3 @@ class _Leaving:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             continue
-
-

@@ -204,7 +204,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(1024)
-        listener.setblocking(False)  # noqa: FBT003 (the socket's own interface)
+        listener.setblocking(False)
     except OSError:
         listener.close()
         raise
@@ -228,7 +228,9 @@ async def serve(config: Config, listener: socket.socket, announce: Callable[[str
 
     server.store.on_fatal = die
     await server.start(host, port)
-    announce(f"waypost {__version__} ready on http://{f'[{host}]' if ':' in host else host}:{port}, data in {server.folder.path}")
+    announce(
+        f"waypost {__version__} ready on http://{f'[{host}]' if ':' in host else host}:{port}, data in {server.folder.path}"
+    )
     await http.serve(sockets=[listener])
     await server.stop()
     return 1 if fatal else 0

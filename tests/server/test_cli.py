@@ -12,12 +12,14 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import LiveServer, start_server
+
 from waypost.config import Config, ConfigRefused, load
 
 
-def run(*arguments: str, environment: dict[str, str] | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, environment: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "waypost", *arguments],
         capture_output=True,
@@ -131,7 +133,9 @@ def test_reset_forgets_everything_but_not_for_a_browser(tmp_path: Path) -> None:
     running = start_server(tmp_path / "data")
     try:
         running.client("sqs").create_queue(QueueName="q")
-        request = urllib.request.Request(f"{running.url}/_waypost/reset", method="POST", headers={"Origin": "http://evil"})
+        request = urllib.request.Request(
+            f"{running.url}/_waypost/reset", method="POST", headers={"Origin": "http://evil"}
+        )
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(request)
         assert caught.value.code == 403
@@ -178,6 +182,8 @@ def test_accounts_and_regions_are_separate(server: LiveServer) -> None:
     url = server.client("sqs", account="111111111111").create_queue(QueueName="mine")["QueueUrl"]
     assert url == f"{server.url}/111111111111/mine"
     assert "QueueUrls" not in server.client("sqs", account="222222222222").list_queues(QueueNamePrefix="mine")
-    assert "QueueUrls" not in server.client("sqs", account="111111111111", region="eu-west-1").list_queues(QueueNamePrefix="mine")
+    assert "QueueUrls" not in server.client("sqs", account="111111111111", region="eu-west-1").list_queues(
+        QueueNamePrefix="mine"
+    )
     assert server.client("sts", account="not-twelve-digits").get_caller_identity()["Account"] == "000000000000"
     assert server.client("sts", account="111111111111").get_caller_identity()["Arn"] == "arn:aws:iam::111111111111:root"

@@ -47,7 +47,9 @@ def get(name: str) -> Callable[[Tx], Any]:
     return lambda tx: tx.one(Q.get, name=name)
 
 
-async def test_operations_that_arrive_together_share_one_sync(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_operations_that_arrive_together_share_one_sync(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     syncs = []
     monkeypatch.setattr(os, "fdatasync", lambda fd: syncs.append(fd))
     await asyncio.gather(*(store.transact(put(f"k{i}", str(i))) for i in range(100)))
@@ -218,7 +220,8 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
 
 def test_queries_are_split_named_and_varied() -> None:
     queries = parse(
-        "x", "-- name: a_b : why\nSELECT 1 -- because\n;\n-- name: c : why\nDELETE FROM t;\n-- name: c [postgres]\nDELETE FROM u"
+        "x",
+        "-- name: a_b : why\nSELECT 1 -- because\n;\n-- name: c : why\nDELETE FROM t;\n-- name: c [postgres]\nDELETE FROM u",
     )
     assert [(query.name, query.sql, query.writes) for query in queries.all()] == [
         ("a_b", "SELECT 1", False),
@@ -234,7 +237,9 @@ def test_queries_are_split_named_and_varied() -> None:
 def test_every_statement_of_every_service_compiles() -> None:
     store = SqliteStore(":memory:")
     files = sorted(Path(waypost.__path__[0]).glob("**/*.sql"))
-    queries = [query for file in files if file.parent.name != "schema" for query in parse(str(file), file.read_text()).all()]
+    queries = [
+        query for file in files if file.parent.name != "schema" for query in parse(str(file), file.read_text()).all()
+    ]
     for query in queries:
         text = query.variants.get("sqlite", query.sql).replace("{skip_locked}", "")
         store._db.execute("EXPLAIN " + text, dict.fromkeys(re.findall(r":(\w+)", text)))

@@ -18,7 +18,10 @@ from waypost.work import jobs
 from waypost.work.engine import ClientGone, Engine
 from waypost.work.runner import FAULT_BACKOFF_MS, LEASE_MS, RENEW_MS, Runner, release
 
-Q = parse("test", "-- name: put\nINSERT INTO meta (name, value) VALUES (:name, :value);\n-- name: get\nSELECT value FROM meta WHERE name = :name;")
+Q = parse(
+    "test",
+    "-- name: put\nINSERT INTO meta (name, value) VALUES (:name, :value);\n-- name: get\nSELECT value FROM meta WHERE name = :name;",
+)
 
 
 class Shout(msgspec.Struct, frozen=True):
@@ -245,7 +248,9 @@ async def test_a_faulty_handler_is_undone_and_tried_again_later(world: World, ca
     assert await runner.run_once() == world.clock.now_ms() + 2 * FAULT_BACKOFF_MS[0]
 
 
-async def test_an_unknown_kind_waits_for_a_release_that_knows_it(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unknown_kind_waits_for_a_release_that_knows_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     runner = world.runner()
     await enqueue(world, "future.kind")
     await runner.run_once()

@@ -126,7 +126,7 @@ class SqliteStore:
         """Open or create the database file (``:memory:`` for tests) and bring its schema up to date."""
         self.path = str(path)
         self.wakes = Wakes()
-        self.on_fatal: Callable[[BaseException], None] = lambda error: None
+        self.on_fatal: Callable[[BaseException], None] = lambda _error: None
         """Called when a sync failed: nothing more can be promised by this process."""
         self._sync_wanted = sync and self.path != ":memory:"
         self._broken: BaseException | None = None
@@ -347,7 +347,7 @@ class SqliteStore:
         return 0
 
     def _checkpoint(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Copy the log into the database beside the running server; a connection of its own releases the interpreter."""
+        """Copy the log into the database beside the running server, on a connection of its own."""
         try:
             db = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READWRITE)
             try:
@@ -373,7 +373,7 @@ class SqliteStore:
     async def close(self) -> None:
         """Answer what is under way, fold the log into the database and release the file."""
         while self._batch is not None or self._syncing or self._unsynced:
-            await asyncio.sleep(0)
+            await self.transact(lambda _tx: None)  # answered after everything before it
         self.close_now()
 
     def close_now(self) -> None:

@@ -184,7 +184,9 @@ class Runner:
             self._store.wakes.wake(WAKE)
 
     async def _fault(self, job: Job) -> None:
-        log.exception("job %s (%s, key %s) failed by a fault of ours; it runs again later", job.id, job.kind, job.key)
+        log.exception(  # noqa: LOG004 (called from handlers only)
+            "job %s (%s, key %s) failed by a fault of ours; it runs again later", job.id, job.kind, job.key
+        )
         first_ms, longest_ms = FAULT_BACKOFF_MS
         run_at_ms = self._clock.now_ms() + min(first_ms << min(job.attempts, 20), longest_ms)
         await self._store.transact(lambda tx: tx.run(Q.delay_job, id=job.id, run_at=run_at_ms))
