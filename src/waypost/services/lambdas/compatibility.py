@@ -1,0 +1,78 @@
+"""What of Lambda's requests Waypost does not act on: refused, and listed in the documentation."""
+
+from collections.abc import Mapping
+
+_LATER = "not built yet"
+_ZIP = "functions are deployed as zips in the request; there is no S3 and no container registry"
+
+_CODE = {
+    "S3Bucket": _ZIP, "S3Key": _ZIP, "S3ObjectVersion": _ZIP, "S3ObjectStorageMode": _ZIP, "ImageUri": _ZIP,
+    "SourceKMSKeyArn": "code is not encrypted with customer keys",
+}  # fmt: skip
+_VERSIONS = {"Publish": "versions are not built yet", "PublishTo": "versions are not built yet"}
+
+_CONFIGURATION = {
+    "VpcConfig.SubnetIds": "functions run on this host's network",
+    "VpcConfig.SecurityGroupIds": "functions run on this host's network",
+    "VpcConfig.Ipv6AllowedForDualStack": "functions run on this host's network",
+    "DeadLetterConfig.TargetArn": _LATER,
+    "KMSKeyArn": "environment variables are not encrypted with customer keys",
+    "TracingConfig.Mode=Active": "there is no X-Ray to trace to",
+    "Layers": _LATER,
+    "FileSystemConfigs": "there are no file systems to mount",
+    "ImageConfig": _ZIP,
+    "SnapStart.ApplyOn=PublishedVersions": "environments are not restored from snapshots",
+    "LoggingConfig.LogFormat=JSON": _LATER,
+    "LoggingConfig.ApplicationLogLevel": "levels belong to the JSON log format, which is not built yet",
+    "LoggingConfig.SystemLogLevel": "levels belong to the JSON log format, which is not built yet",
+    "CapacityProviderConfig": "there are no capacity providers",
+    "DurableConfig": "durable functions are not built yet",
+    "RuntimeConfig": "customer-managed runtimes are not built yet",
+    "AcceleratorConfig": "there are no accelerators",
+}
+
+_MAPPING = {
+    "FilterCriteria.Filters": _LATER,
+    "KMSKeyArn": "filters are not encrypted with customer keys",
+    "MetricsConfig.Metrics": "there are no metrics to send",
+    "LoggingConfig": "there is no log of mappings",
+    "ProvisionedPollerConfig": "concurrency grows with the backlog by itself",
+}
+
+REFUSES: Mapping[str, Mapping[str, str]] = {
+    "CreateFunction": {
+        **{f"Code.{member}": why for member, why in _CODE.items()},
+        **_VERSIONS,
+        **_CONFIGURATION,
+        "PackageType=Image": _ZIP,
+        "CodeSigningConfigArn": "code is not signed",
+        "TenancyConfig": _LATER,
+    },
+    "UpdateFunctionCode": {**_CODE, **_VERSIONS},
+    "UpdateFunctionConfiguration": _CONFIGURATION,
+    "Invoke": {
+        "DurableExecutionName": "durable functions are not built yet",
+        "TenantId": "tenant isolation is not built yet",
+    },
+    "ListFunctions": {"MasterRegion": "there are no replicated edge functions"},
+    "CreateEventSourceMapping": _MAPPING,
+    "UpdateEventSourceMapping": _MAPPING,
+}
+
+NOTES: Mapping[str, str] = {
+    "CreateFunction": (
+        "Runtimes python3.* and nodejs*.x, as far as the host has their interpreters. Functions are ready at once. "
+        "Code runs on the host's own processor, whatever Architectures says."
+    ),
+    "CreateEventSourceMapping": (
+        "SQS queues. Mappings are enabled at once. While the function does not exist, messages stay in the queue "
+        "unreceived."
+    ),
+    "AddPermission": "Kept and answered; nothing is decided by resource policies yet.",
+    "ListVersionsByFunction": "Versions cannot be published yet: there is $LATEST.",
+    "GetFunctionCodeSigningConfig": "Code signing is refused, so no function has a configuration.",
+    "Invoke": (
+        "An event that fails three times, or for six hours finds no free environment, is dropped with a line in the "
+        "log."
+    ),
+}

@@ -1,0 +1,1 @@
+"""One function per AWS operation, by resource."""

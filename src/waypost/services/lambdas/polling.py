@@ -1,0 +1,179 @@
+"""What the pollers of event source mappings do in the store: claim batches, run them, settle them.
+
+A claim and a settlement are transactions of their own; a crash between them leaves the messages to their visibility
+timeout, as on AWS. None of these is an operation of AWS's: only ``pollers`` runs them.
+"""
+
+from collections.abc import Collection
+from functools import partial
+from typing import Any, NamedTuple
+
+from waypost.aws.errors import AwsError
+from waypost.runtimes.invocation import FunctionOutcome, FunctionThrottled
+from waypost.service import Context, Params, Park, Perform
+from waypost.services.lambdas.limits import CONCURRENCY_MAX, RECEIVE_MAX
+from waypost.services.lambdas.operations.invocations import call_with_batch
+from waypost.services.lambdas.operations.mappings import SUPERVISOR, wake_key
+from waypost.services.lambdas.queries import Q
+from waypost.services.lambdas.rules import batches, names
+from waypost.services.lambdas.rules.batches import Claimed
+from waypost.store.store import Tx
+
+IDLE_MS = 86_400_000
+"""A parked poller answers at least once a day, for no reason but that every wait has an end."""
+MISSING_QUEUE_RETRY_MS = 60_000
+PAGE = 1_000
+
+
+class Polled(NamedTuple):
+    """The columns of ``get_polled``."""
+
+    function_name: str
+    qualifier: str
+    source_arn: str
+    queue_url: str
+    batch_size: int
+    window_s: int
+    report_failures: int
+    concurrency_max: int | None
+    enabled: int
+    timeout_s: int | None
+    """None where the function is gone: its messages then stay in the queue."""
+
+    @property
+    def limit(self) -> int:
+        """How many batches may be worked on at the same time."""
+        return self.concurrency_max or CONCURRENCY_MAX
+
+
+def new_mappings(tx: Tx, ctx: Context, request: Params) -> Params | Park:
+    """``{"Known": UUIDs}`` to ``{"Mappings": [(uuid, account, region)]}``: the others, once there are some."""
+    fresh = []
+    after = 0
+    while True:
+        rows = tx.all(Q.every_mapping, after=after, limit=PAGE)
+        fresh += [tuple(row[1:]) for row in rows if row[1] not in request["Known"]]
+        if len(rows) < PAGE:
+            break
+        after = rows[-1][0]
+    if fresh or _is_over(ctx):
+        return {"Mappings": fresh, "Stopping": ctx.started_ms == 0}
+    return Park((SUPERVISOR,), ctx.started_ms + IDLE_MS)
+
+
+def claim(tx: Tx, ctx: Context, request: Params) -> Params | Park:
+    """Receive messages for a mapping, or park until there are some.
+
+    ``{"UUID", "Batches": at most so many, "Held": messages of an open window, "UntilMs": its end or None}`` to
+    ``{"Polled": Polled | None, "Batches": [[Claimed]], "NowMs", "Waited": bool, "Stopping": bool}``; ``Polled`` is None
+    once the mapping is deleted.
+    """
+    row = tx.one(Q.get_polled, uuid=request["UUID"])
+    answer: Params = {
+        "Polled": None, "Batches": [], "NowMs": ctx.now_ms, "Waited": ctx.now_ms != ctx.started_ms,
+        "Stopping": ctx.started_ms == 0,
+    }  # fmt: skip
+    if row is None or answer["Stopping"]:
+        return answer
+    polled = answer["Polled"] = Polled(*row)
+    until_ms = request["UntilMs"] or ctx.started_ms + IDLE_MS
+    key = wake_key(request["UUID"])
+    if not polled.enabled or polled.timeout_s is None:
+        return answer if ctx.now_ms >= until_ms else Park((key,), until_ms)
+    try:
+        answer["Batches"] = _receive(tx, ctx, polled, request["Batches"], request["Held"])
+        if answer["Batches"] or ctx.now_ms >= until_ms:
+            return answer
+        queue = ctx.calls.call(tx, ctx, "sqs", "waypost:WakeKey", {"QueueUrl": polled.queue_url})
+    except AwsError:
+        # The queue is gone. Lambda keeps the mapping; should the queue come back, this finds it again.
+        return answer if ctx.now_ms >= until_ms else Park((key,), until_ms, ctx.now_ms + MISSING_QUEUE_RETRY_MS)
+    return Park((queue["Key"], key), until_ms, queue.get("RetryAtMs"))
+
+
+def _receive(tx: Tx, ctx: Context, polled: Polled, batches_max: int, held: int) -> list[list[Claimed]]:
+    received: list[list[Claimed]] = []
+    while len(received) < batches_max:
+        wanted = polled.batch_size - held
+        batch: list[Claimed] = []
+        while len(batch) < wanted:
+            asked = min(RECEIVE_MAX, wanted - len(batch))
+            answer = ctx.calls.call(
+                tx, ctx, "sqs", "ReceiveMessage",
+                {
+                    "QueueUrl": polled.queue_url, "MaxNumberOfMessages": asked, "WaitTimeSeconds": 0,
+                    "MessageSystemAttributeNames": ["All"], "MessageAttributeNames": ["All"],
+                },
+            )  # fmt: skip
+            messages = answer.get("Messages") or []
+            batch += [batches.claim(message, polled.source_arn, ctx.region) for message in messages]
+            if len(messages) < asked:
+                break
+        if batch:
+            received.append(batch)
+        if len(batch) < wanted:
+            break
+    return received
+
+
+def work(tx: Tx, ctx: Context, request: Params) -> Perform:
+    """Give a batch to the function: ``{"Polled", "Batch": [Claimed], "ClaimedMs"}``, answered by ``_settle``."""
+    batch = _Batch(request["Polled"], request["Batch"], request["ClaimedMs"])
+    named = names.Named(ctx.account, ctx.region, batch.polled.function_name, batch.polled.qualifier)
+    call = call_with_batch(tx, ctx, named, batches.event(batch.messages))
+    return Perform(call, partial(_settle, batch))
+
+
+class _Batch(NamedTuple):
+    """What a function is working on."""
+
+    polled: Polled
+    messages: list[Claimed]
+    claimed_ms: int
+
+
+def _settle(batch: _Batch, tx: Tx, ctx: Context, outcome: Any) -> Params:
+    """Delete what the function is done with.
+
+    Answers ``{"Done": bool}``; where no environment was free also ``RetryUntilMs``, when the messages become visible
+    again, and ``NowMs``.
+    """
+    if isinstance(outcome, FunctionThrottled):
+        return {"Done": False, "RetryUntilMs": _visible_again_ms(tx, ctx, batch), "NowMs": ctx.now_ms}
+    if not isinstance(outcome, FunctionOutcome) or outcome.function_error:
+        return {"Done": False}
+    failed: Collection[str] = ()
+    if batch.polled.report_failures:
+        failed = batches.failures(outcome.payload, {message.message_id for message in batch.messages})
+    done = [message for message in batch.messages if message.message_id not in failed]
+    for start in range(0, len(done), RECEIVE_MAX):
+        entries = [
+            {"Id": str(position), "ReceiptHandle": message.receipt_handle}
+            for position, message in enumerate(done[start : start + RECEIVE_MAX])
+        ]
+        request = {"QueueUrl": batch.polled.queue_url, "Entries": entries}
+        try:
+            ctx.calls.call(tx, ctx, "sqs", "DeleteMessageBatch", request)
+        except AwsError:
+            break  # the queue is gone, and its messages with it
+    return {"Done": not failed}
+
+
+def _visible_again_ms(tx: Tx, ctx: Context, batch: _Batch) -> int:
+    request = {"QueueUrl": batch.polled.queue_url, "AttributeNames": ["VisibilityTimeout"]}
+    try:
+        answer = ctx.calls.call(tx, ctx, "sqs", "GetQueueAttributes", request)
+    except AwsError:
+        return 0
+    return batch.claimed_ms + int(answer["Attributes"]["VisibilityTimeout"]) * 1_000
+
+
+def pause(tx: Tx, ctx: Context, request: Params) -> Params | Park:  # noqa: ARG001 (the shape of an operation)
+    """Park until ``{"UntilMs"}``."""
+    if ctx.now_ms >= request["UntilMs"] or ctx.started_ms == 0:
+        return {}
+    return Park(("lambda:pause",), request["UntilMs"])
+
+
+def _is_over(ctx: Context) -> bool:
+    return ctx.now_ms >= ctx.started_ms + IDLE_MS
