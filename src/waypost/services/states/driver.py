@@ -1,0 +1,267 @@
+"""The only caller of the language core: load, step, carry out, append history, save, in the caller's transaction."""
+
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from waypost.asl.commands import ContinueLater, Finish, ScheduleTask, StartTimer
+from waypost.asl.events import Continue, Event, Started, Stop, TaskSettled, TaskStarted, TaskSubmitted
+from waypost.asl.machine import step
+from waypost.aws.errors import AwsError
+from waypost.service import Context
+from waypost.services.states import integrations
+from waypost.services.states.integrations.task import Call, Integration, Reply, Task, TaskFailed
+from waypost.services.states.limits import CALLS_MAX
+from waypost.services.states.live import Live, Ref, execution_key
+from waypost.services.states.programs import program_of
+from waypost.services.states.queries import Q
+from waypost.store.store import Tx
+from waypost.work import jobs
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What StartExecution decided: an execution to be born."""
+
+    ref: Ref
+    digest: str
+    name: str
+    input: str
+    trace: str
+
+
+def wake_key(arn: str) -> str:
+    """Woken when the execution ends."""
+    return f"states:execution:{arn}"
+
+
+def begin(tx: Tx, ctx: Context, start: Start) -> None:
+    """Bring an execution to life and run it as far as one transaction may.
+
+    Called from within another service's operation it only promises to: that transaction has its own work.
+    """
+    ref = start.ref
+    if ctx.wire == "internal":
+        _insert(tx, ctx, start, None)
+        tx.run(Q.insert_run, execution=ref.id, machine=ref.machine, revision=ref.revision, armed=0, head="")
+        _promise_continue(tx, ctx, ref.id)
+        return
+    live = Live(tx, ctx, ref, program_of(tx, start.digest, ref.revision), stored=False)
+    live.constants(start.name, ctx.now_ms, start.input)
+    finish = _drain(live, Started(at_ms=ctx.now_ms, seed=_seed(ctx), input=start.input))
+    _insert(tx, ctx, start, finish)
+    _save(live, finish, stored_execution=False)
+
+
+def advance(tx: Tx, ctx: Context, execution: int, event: Event, *, fired: str = "", spent: str = "") -> bool:
+    """Apply an event to a running execution; False when it ended before, or the event was about an older attempt.
+
+    ``fired`` names the branch whose job delivers the event, ``spent`` the token that was taken for it.
+    """
+    live = load(tx, ctx, execution)
+    if live is None:
+        return False
+    live.fired, live.spent = fired, spent
+    finish = _drain(live, event)
+    _save(live, finish, stored_execution=True)
+    return bool(live.history) or finish is not None
+
+
+def load(tx: Tx, ctx: Context, execution: int) -> Live | None:
+    """Lock a running execution and read what every transition needs; None when it ended before."""
+    row = tx.one(Q.lock_run, execution=execution)
+    if row is None:
+        return None
+    _, armed, head, machine, name, status, revision, digest, role_arn = row
+    ref = Ref(execution, machine, name, revision, role_arn)
+    live = Live(tx, ctx, ref, program_of(tx, digest, revision), stored=True)
+    live.doomed = status == "DELETING"
+    if head:
+        live.adopt(head, armed)
+    return live
+
+
+def is_current(live: Live, branch: str, attempt: int) -> bool:
+    """Whether an attempt is still the branch's."""
+    head = live.head(branch)
+    return head is not None and head.attempt == attempt
+
+
+def _seed(ctx: Context) -> str:
+    return ctx.ids.token(16)
+
+
+def _drain(live: Live, event: Event) -> Finish | None:
+    """Step until nothing is left that could be settled within this transaction."""
+    ctx = live.ctx
+    events = deque[Event]()
+    if live.unborn:
+        # Started from within another operation: whatever comes first, it begins at its beginning.
+        events.append(Started(at_ms=ctx.now_ms, seed=_seed(ctx), input=live.execution.input))
+    if live.doomed:
+        event = stopped(ctx, None, None)
+    if not (live.unborn and isinstance(event, Continue)):
+        events.append(event)
+    return _run(live, events)
+
+
+def _run(live: Live, events: deque[Event]) -> Finish | None:
+    calls_left = CALLS_MAX
+    while events:
+        outcome = step(live.program, live, events.popleft())
+        live.apply(outcome)
+        for command in outcome.commands:
+            if isinstance(command, ScheduleTask):
+                settled = schedule(live, command, may_call=calls_left > 0)
+                calls_left -= len(settled) > 0
+                events.extend(settled)
+            elif isinstance(command, StartTimer):
+                live.arm(command)
+            elif isinstance(command, ContinueLater):
+                live.continues = True
+            elif isinstance(command, Finish):
+                return command
+    return None
+
+
+def schedule(live: Live, command: ScheduleTask, *, may_call: bool) -> list[Event]:
+    """Hand a task over. Answers the events that are known already: the call was made in this transaction."""
+    resource = command.resource
+    promise = live.promise(command.branch, command.attempt)
+    promise.token = command.token or ""
+    if resource.kind == "activity":
+        activity = live.activity(resource.arn)
+        if activity is None:
+            return [
+                _settled(live, command, TaskFailed("States.Runtime", f"The activity {resource.arn} does not exist."))
+            ]
+        promise.activity = (activity, command.parameters_json)
+        return []
+    integration = integrations.find(resource)
+    if integration is None:
+        cause = f"Waypost cannot run the resource {resource.arn} yet"
+        return [_settled(live, command, TaskFailed("States.Runtime", cause))]
+    task = Task(resource, command.parameters)
+    try:
+        plan = integration.plan(task)
+        if isinstance(plan, Call) and may_call:
+            return [called(live.tx, live.ctx, integration, task, plan, command)]
+    except TaskFailed as failed:
+        return [_settled(live, command, failed)]
+    promise.task = task_payload(live.ref.id, command)
+    return []
+
+
+def called(
+    tx: Tx, ctx: Context, integration: Integration, task: Task, plan: Call, command: ScheduleTask
+) -> TaskSubmitted | TaskSettled:
+    """Make a call in this transaction. Raises TaskFailed where the service refused it."""
+    reply = Reply(ctx.ids.uuid(), ctx.now_ms)
+    try:
+        response = ctx.calls.call(tx, ctx, plan.service, plan.operation, plan.request)
+    except AwsError as error:
+        raise integration.failure(error, reply) from error
+    output = _encode(integration.output(task, response, reply)).decode()
+    return answered(ctx, command, output)
+
+
+def answered(ctx: Context, command: ScheduleTask, output: str) -> TaskSubmitted | TaskSettled:
+    """The called service's answer: the task's result, or, for one that waits for its token, only the first half."""
+    kind = TaskSettled if command.resource.pattern == "request_response" else TaskSubmitted
+    return kind(at_ms=ctx.now_ms, seed=_seed(ctx), branch=command.branch, attempt=command.attempt, output=output)
+
+
+def failed_task(ctx: Context, branch: str, attempt: int, failed: TaskFailed) -> TaskSettled:
+    """A task's failure as an event."""
+    return TaskSettled(
+        at_ms=ctx.now_ms, seed=_seed(ctx), branch=branch, attempt=attempt, error=failed.error, cause=failed.cause,
+        schedule_failed=failed.schedule_failed,
+    )  # fmt: skip
+
+
+def _settled(live: Live, command: ScheduleTask, failed: TaskFailed) -> TaskSettled:
+    return failed_task(live.ctx, command.branch, command.attempt, failed)
+
+
+def task_payload(execution: int, command: ScheduleTask) -> dict[str, Any]:
+    """A scheduled task as a job's payload."""
+    fields = msgspec.to_builtins(command)
+    # The text repeats the parameters; large documents are stored once.
+    fields["parameters_json"] = ""
+    return {"execution": execution, "task": fields}
+
+
+def task_of(payload: dict[str, Any]) -> ScheduleTask:
+    """The scheduled task in a job's payload."""
+    return msgspec.convert(payload["task"], ScheduleTask)
+
+
+def worker_started(ctx: Context, branch: str, attempt: int, worker_name: str) -> TaskStarted:
+    """An activity's worker took its task."""
+    return TaskStarted(at_ms=ctx.now_ms, seed=_seed(ctx), branch=branch, attempt=attempt, worker_name=worker_name)
+
+
+def resumed(ctx: Context) -> Continue:
+    """Go on after the bound of one transaction."""
+    return Continue(at_ms=ctx.now_ms, seed=_seed(ctx))
+
+
+def stopped(ctx: Context, error: str | None, cause: str | None) -> Stop:
+    """StopExecution."""
+    return Stop(at_ms=ctx.now_ms, seed=_seed(ctx), error=error, cause=cause)
+
+
+# --- writing
+
+
+def _insert(tx: Tx, ctx: Context, start: Start, finish: Finish | None) -> None:
+    ended = finish is not None
+    tx.run(
+        Q.insert_execution, id=start.ref.id, machine=start.ref.machine, name=start.name,
+        revision=start.ref.revision, status=finish.status if finish else "RUNNING", started_at=ctx.now_ms,
+        stopped_at=ctx.now_ms if ended else None, listed_at=ctx.now_ms, trace=start.trace,
+        error=finish.error if finish else None, cause=finish.cause if finish else None,
+        output=finish.output if finish else None, input=start.input,
+    )  # fmt: skip
+
+
+def _save(live: Live, finish: Finish | None, *, stored_execution: bool) -> None:
+    tx, ctx = live.tx, live.ctx
+    if finish is None:
+        if live.continues:
+            _promise_continue(tx, ctx, live.ref.id)
+        live.save()
+        return
+    live.end()
+    if stored_execution:
+        tx.run(
+            Q.end_execution, id=live.ref.id, status=finish.status, now=ctx.now_ms, error=finish.error,
+            cause=finish.cause, output=finish.output,
+        )  # fmt: skip
+    if live.doomed and tx.one(Q.any_running, machine=live.ref.machine) is None:
+        remove_machine(tx, ctx, live.ref.machine)
+    tx.wake(wake_key(live.execution.arn), 0)
+
+
+def _promise_continue(tx: Tx, ctx: Context, execution: int) -> None:
+    jobs.enqueue(
+        tx, ctx, kind="states.continue", key=execution_key(execution), run_at_ms=ctx.now_ms,
+        payload={"execution": execution},
+    )  # fmt: skip
+
+
+def sweep_key(machine: int) -> str:
+    """Jobs that clear away executions of a machine."""
+    return f"states:machine:{machine}"
+
+
+def remove_machine(tx: Tx, ctx: Context, machine: int) -> None:
+    """The last execution ended: the machine goes now, the records of its executions soon after."""
+    tx.run(Q.delete_machine, id=machine)
+    tx.run(Q.delete_tags, resource=machine)
+    jobs.drop(tx, sweep_key(machine))
+    jobs.enqueue(
+        tx, ctx, kind="states.sweep", key=sweep_key(machine), run_at_ms=ctx.now_ms, payload={"machine": machine}
+    )

@@ -1,0 +1,135 @@
+"""Background work of Step Functions."""
+
+from functools import partial
+from typing import Any
+
+from waypost.asl.commands import ScheduleTask
+from waypost.asl.events import Event, TaskSettled, TimerFired
+from waypost.aws.errors import AwsError
+from waypost.runtimes.invocation import FunctionOutcome, FunctionThrottled
+from waypost.service import Again, Context, Job, JobResult, Perform
+from waypost.services.states import driver, integrations
+from waypost.services.states.integrations.task import Call, Integration, Invoke, Reply, Task, TaskFailed
+from waypost.services.states.limits import RETENTION_MS, SWEEP_BATCH, SWEEP_EVERY_MS
+from waypost.services.states.queries import Q
+from waypost.store.store import Tx
+
+_ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+
+
+def timer(tx: Tx, ctx: Context, job: Job) -> JobResult:
+    """states.timer: a wait, a retry's delay, a timeout or a heartbeat came due. Late ones find a newer attempt."""
+    payload = job.payload
+    event = TimerFired(
+        at_ms=ctx.now_ms, seed=ctx.ids.token(16), branch=payload["branch"], attempt=payload["attempt"],
+        kind=payload["timer"],
+    )  # fmt: skip
+    fired = "" if payload["timer"] == "execution" else payload["branch"]
+    driver.advance(tx, ctx, payload["execution"], event, fired=fired)
+    return None
+
+
+def go_on(tx: Tx, ctx: Context, job: Job) -> JobResult:
+    """states.continue: an execution stopped at the bound of one transaction, or was not begun yet."""
+    driver.advance(tx, ctx, job.payload["execution"], driver.resumed(ctx))
+    return None
+
+
+def settle(tx: Tx, ctx: Context, job: Job) -> JobResult:
+    """states.settle: a workflow's task reported the end of another."""
+    payload = job.payload
+    event = TaskSettled(
+        at_ms=ctx.now_ms, seed=ctx.ids.token(16), branch=payload["branch"], attempt=payload["attempt"],
+        output=payload["output"], error=payload["error"], cause=payload["cause"],
+    )  # fmt: skip
+    driver.advance(tx, ctx, payload["execution"], event, spent=payload["token"])
+    return None
+
+
+def task(tx: Tx, ctx: Context, job: Job) -> JobResult:
+    """states.task: a task that is outside work, or one more call than a transaction may make."""
+    execution = job.payload["execution"]
+    command = driver.task_of(job.payload)
+    live = driver.load(tx, ctx, execution)
+    if live is None or live.unborn or not driver.is_current(live, command.branch, command.attempt):
+        return None
+    integration = integrations.find(command.resource)
+    if integration is None:
+        raise LookupError(f"no integration for {command.resource.arn}")
+    wanted = Task(command.resource, command.parameters)
+    try:
+        plan = integration.plan(wanted)
+        if isinstance(plan, Call):
+            _feed(tx, ctx, execution, driver.called(tx, ctx, integration, wanted, plan, command))
+            return None
+        return _invoke(tx, ctx, execution, integration, wanted, plan, command)
+    except TaskFailed as failed:
+        _feed(tx, ctx, execution, driver.failed_task(ctx, command.branch, command.attempt, failed))
+        return None
+
+
+def _feed(tx: Tx, ctx: Context, execution: int, event: Any) -> None:
+    about: Event = event
+    driver.advance(tx, ctx, execution, about, fired=event.branch)
+
+
+def _invoke(
+    tx: Tx, ctx: Context, execution: int, integration: Integration, wanted: Task, plan: Invoke, command: ScheduleTask
+) -> Perform:
+    reply = Reply(ctx.ids.uuid(), ctx.now_ms)
+    try:
+        prepared = ctx.calls.call(tx, ctx, "lambda", "waypost:PrepareInvoke", plan.request)
+    except AwsError as error:
+        raise integration.failure(error, reply) from error
+    call = prepared["Call"]
+    then = partial(_invoked, execution, integration, wanted, command, prepared["ExecutedVersion"], call.request_id)
+    return Perform(call, then)
+
+
+def _invoked(
+    execution: int,
+    integration: Integration,
+    wanted: Task,
+    command: ScheduleTask,
+    version: str,
+    request_id: str,
+    tx: Tx,
+    ctx: Context,
+    outcome: Any,
+) -> JobResult:
+    """The function ran, or could not."""
+    reply = Reply(request_id, ctx.now_ms)
+    try:
+        output = _returned(integration, wanted, outcome, version, reply)
+    except TaskFailed as failed:
+        _feed(tx, ctx, execution, driver.failed_task(ctx, command.branch, command.attempt, failed))
+    else:
+        _feed(tx, ctx, execution, driver.answered(ctx, command, output))
+    return None
+
+
+def _returned(integration: Integration, wanted: Task, outcome: Any, version: str, reply: Reply) -> str:
+    if isinstance(outcome, FunctionOutcome) and integration.returned is not None:
+        return integration.returned(wanted, outcome, version, reply)
+    if isinstance(outcome, FunctionThrottled):
+        raise integration.failure(AwsError("TooManyRequestsException", "Rate Exceeded.", 429), reply)
+    raise integration.failure(AwsError("ServiceException", str(outcome), 500, sender=False), reply)
+
+
+def sweep(tx: Tx, ctx: Context, job: Job) -> JobResult:
+    """states.sweep: executions past their retention go; all of them when their machine is gone. Once a day."""
+    machine = job.payload["machine"]
+    gone = tx.one(Q.machine_status, id=machine) is None
+    before = ctx.now_ms + 1 if gone else ctx.now_ms - RETENTION_MS
+    left = SWEEP_BATCH
+    for status in _ENDED:
+        for (execution,) in tx.all(Q.ended_executions, machine=machine, status=status, before=before, max=left):
+            tx.run(Q.delete_history, execution=execution)
+            tx.run(Q.delete_execution, id=execution)
+            left -= 1
+        if left == 0:
+            return Again(ctx.now_ms)
+    if gone:
+        tx.run(Q.delete_revisions, machine=machine)
+        return None
+    return Again(ctx.now_ms + SWEEP_EVERY_MS)

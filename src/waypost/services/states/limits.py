@@ -1,0 +1,24 @@
+"""Quotas of Step Functions: docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html."""
+
+NAME_MAX = 80
+INPUT_MAX_BYTES = 262_144
+"""Input and output of states, tasks and executions, in UTF-8."""
+TAGS_MAX = 50
+PAGE_DEFAULT = 100
+TOKEN_TTL_MS = 24 * 3_600_000
+"""How long a page token is good for."""
+RETENTION_MS = 90 * 86_400_000
+"""How long an execution that ended is kept, and its name with it."""
+ACTIVITY_POLL_MS = 60_000
+"""How long GetActivityTask waits for a task."""
+
+# Ours.
+CALLS_MAX = 20
+"""Calls to other services within one transaction of one execution; the next ones are jobs of their own."""
+HISTORY_PAGE_BYTES = 4 << 20
+"""About how much of a history one response holds, however many events were asked for."""
+SWEEP_BATCH = 200
+"""Executions removed in one transaction."""
+SWEEP_EVERY_MS = 86_400_000
+PROGRAMS_MAX = 500
+"""Compiled definitions kept in memory."""

@@ -1,0 +1,340 @@
+"""One execution as one transaction sees it: rows are read when asked for and written once, at the end."""
+
+from typing import Any
+
+import msgspec
+
+from waypost.asl.branch import ROOT, Body, Execution, Head
+from waypost.asl.commands import StartTimer
+from waypost.asl.machine import Step
+from waypost.asl.program import Program
+from waypost.aws.errors import AwsError
+from waypost.service import Context
+from waypost.services.states.queries import Q
+from waypost.services.states.rules import arns
+from waypost.store.store import Tx
+from waypost.work import jobs
+
+_head = msgspec.json.Decoder(Head).decode
+_body = msgspec.json.Decoder(Body).decode
+_encode = msgspec.json.Encoder().encode
+
+_UNDER_WAY = {"waiting": 1, "retrying": 2, "scheduled": 3, "started": 3, "submitted": 3}
+"""Phases in which an attempt's timers, jobs and token mean something, by what they wait for."""
+
+
+class Ref(msgspec.Struct, frozen=True):
+    """What an execution is, as far as every transition needs to know."""
+
+    id: int
+    machine: int
+    machine_name: str
+    revision: int
+    role_arn: str
+
+
+class Promise(msgspec.Struct):
+    """What an attempt that began in this transaction needs once the transaction's steps are over."""
+
+    attempt: int
+    timers: dict[str, StartTimer] = {}
+    token: str = ""
+    task: dict[str, Any] | None = None
+    """Payload of a states.task job."""
+    activity: tuple[int, str] | None = None
+    """The activity that a worker must come for, and the task's input."""
+
+
+def job_key(execution: int, branch: str) -> str:
+    """All jobs of a branch have this key."""
+    return f"states:{execution}:{branch}"
+
+
+def execution_key(execution: int) -> str:
+    """Jobs of the execution as a whole: its timeout, its continuation."""
+    return f"states:{execution}"
+
+
+class Live:
+    """The rows of one execution, cached and written back. Implements the language's ``Branches``."""
+
+    def __init__(self, tx: Tx, ctx: Context, ref: Ref, program: Program, *, stored: bool) -> None:
+        self.tx = tx
+        self.ctx = ctx
+        self.ref = ref
+        self.program = program
+        self.stored = stored
+        """Whether the execution has rows of its branches; not so in its first transaction."""
+        self.history: list[dict[str, Any]] = []
+        self.promises: dict[str, Promise] = {}
+        self.spent = ""
+        """A token that this transaction took: its row is gone."""
+        self.fired = ""
+        """The branch one of whose jobs is running: that promise is being kept."""
+        self.timeout_ms: int | None = None
+        """When the whole execution times out, if this transaction was told so."""
+        self.continues = False
+        """Whether the last step stopped at its bound."""
+        self.doomed = False
+        """Whether the machine is being deleted: the next transition is the end."""
+        self._constants: Execution | None = None
+        self._loaded: dict[str, tuple[Head, int]] = {}
+        """Heads as stored, with the number of jobs promised."""
+        self._heads: dict[str, Head | None] = {}
+        self._bodies: dict[str, Body] = {}
+        self._dirty_heads: set[str] = set()
+        self._dirty_bodies: set[str] = set()
+
+    # --- what a step asks for
+
+    @property
+    def execution(self) -> Execution:
+        """The execution's constants."""
+        if self._constants is None:
+            row = self.tx.one(Q.run_constants, id=self.ref.id)
+            if row is None:
+                raise LookupError(f"execution {self.ref.id} is gone")
+            self._constants = self.constants(*row)
+        return self._constants
+
+    def constants(self, name: str, started_ms: int, text: str) -> Execution:
+        """Put the execution's constants together, and keep them."""
+        ctx, ref = self.ctx, self.ref
+        self._constants = Execution(
+            arn=arns.execution_arn(ctx.region, ctx.account, ref.machine_name, name),
+            name=name,
+            role_arn=ref.role_arn,
+            started_ms=started_ms,
+            state_machine_arn=arns.machine_arn(ctx.region, ctx.account, ref.machine_name),
+            state_machine_name=ref.machine_name,
+            input=text,
+        )
+        return self._constants
+
+    def head(self, branch: str) -> Head | None:
+        """The head of a branch, None if there is no such branch (any more)."""
+        try:
+            return self._heads[branch]
+        except KeyError:
+            pass
+        row = self.tx.one(Q.get_branch, execution=self.ref.id, branch=branch) if self.stored else None
+        if row is None:
+            self._heads[branch] = None
+            return None
+        return self._keep(branch, row[0], row[1])
+
+    def body(self, branch: str) -> Body:
+        """The body of a branch that has a head."""
+        found = self._bodies.get(branch)
+        if found is None:
+            row = self.tx.one(Q.get_body, execution=self.ref.id, branch=branch)
+            if row is None:
+                raise LookupError(f"branch {branch} of execution {self.ref.id} has no body")
+            found = self._bodies[branch] = _body(row[0])
+        return found
+
+    def children(self, parent: str) -> list[Head]:
+        """The heads of a branch's direct children, ordered by ``index``."""
+        if self.stored:
+            for branch, text, armed in self.tx.all(Q.get_children, execution=self.ref.id, parent=parent):
+                if branch not in self._heads:
+                    self._keep(branch, text, armed)
+        found = [head for head in self._heads.values() if head is not None and head.parent == parent]
+        return sorted(found, key=lambda head: head.index)
+
+    def results(self, parent: str) -> list[tuple[int, Body]]:
+        """``index`` and body of a branch's direct children, ordered by ``index``."""
+        found: dict[str, tuple[int, Body]] = {}
+        if self.stored:
+            for branch, place, text in self.tx.all(Q.get_results, execution=self.ref.id, parent=parent):
+                if branch not in self._bodies and self._heads.get(branch, True) is not None:
+                    found[branch] = (place, _body(text))
+        for branch, head in self._heads.items():
+            if head is not None and head.parent == parent and branch in self._bodies:
+                found[branch] = (head.index, self._bodies[branch])
+        return sorted(found.values(), key=lambda result: result[0])
+
+    def activity_exists(self, arn: str) -> bool:
+        """Tell whether there is such an activity in the execution's account and region."""
+        return self.activity(arn) is not None
+
+    def activity(self, arn: str) -> int | None:
+        """The id of an activity, None if there is none."""
+        try:
+            named = arns.activity(arn)
+        except AwsError:
+            return None
+        if (named.account, named.region) != (self.ctx.account, self.ctx.region):
+            return None
+        row = self.tx.one(Q.find_activity, account=named.account, region=named.region, name=named.name)
+        return None if row is None else int(row[0])
+
+    @property
+    def unborn(self) -> bool:
+        """Whether the execution was inserted, and not yet begun."""
+        return self.stored and ROOT not in self._loaded
+
+    # --- what a step gives
+
+    def adopt(self, root: str, armed: int) -> None:
+        """Take the root's head as it is stored with the run."""
+        self._keep(ROOT, root, armed)
+
+    def _keep(self, branch: str, text: str, armed: int) -> Head:
+        head = _head(text)
+        self._heads[branch] = head
+        self._loaded[branch] = (head, armed)
+        return head
+
+    def apply(self, step: Step) -> None:
+        """Take over what a step changed."""
+        for change in step.changed:
+            branch = change.head.id
+            self._heads[branch] = change.head
+            self._dirty_heads.add(branch)
+            if change.body is not None:
+                self._bodies[branch] = change.body
+                self._dirty_bodies.add(branch)
+        for branch in step.removed:
+            self.head(branch)  # what it leaves behind must be known
+            self._heads[branch] = None
+            self._bodies.pop(branch, None)
+            self._dirty_heads.add(branch)
+            self._dirty_bodies.discard(branch)
+        self.history.extend(step.history)
+
+    def promise(self, branch: str, attempt: int) -> Promise:
+        """What the branch's attempt will need; that of an older attempt is forgotten."""
+        found = self.promises.get(branch)
+        if found is None or found.attempt != attempt:
+            found = self.promises[branch] = Promise(attempt)
+        return found
+
+    def arm(self, command: StartTimer) -> None:
+        """Note a timer; a later one of the same kind replaces it."""
+        if command.kind == "execution":
+            self.timeout_ms = command.at_ms
+        else:
+            self.promise(command.branch, command.attempt).timers[command.kind] = command
+
+    # --- writing
+
+    def save(self) -> None:
+        """Write what changed: the execution goes on after this transaction."""
+        self._dirty_heads.update(branch for branch in self.promises if self.head(branch) is not None)
+        armed = {branch: self._settle(branch) for branch in self._dirty_heads}
+        if self.timeout_ms is not None:
+            payload = {"execution": self.ref.id, "branch": ROOT, "attempt": 0, "timer": "execution"}
+            key = execution_key(self.ref.id)
+            jobs.enqueue(self.tx, self.ctx, kind="states.timer", key=key, run_at_ms=self.timeout_ms, payload=payload)
+        self._write_history()
+        for branch in self._dirty_heads:
+            head = self._heads[branch]
+            if branch == ROOT:
+                continue
+            if head is None:
+                if branch in self._loaded:
+                    self.tx.run(Q.delete_branch, execution=self.ref.id, branch=branch)
+                    self.tx.run(Q.delete_body, execution=self.ref.id, branch=branch)
+            else:
+                self.tx.run(
+                    Q.put_branch, execution=self.ref.id, branch=branch, parent=head.parent, place=head.index,
+                    armed=armed[branch], token=head.token, head=_encode(head).decode(),
+                )  # fmt: skip
+        for branch in self._dirty_bodies:
+            self.tx.run(Q.put_body, execution=self.ref.id, branch=branch, body=_encode(self._bodies[branch]).decode())
+        self._write_root(armed.get(ROOT))
+
+    def _write_root(self, armed: int | None) -> None:
+        root = self._heads[ROOT]
+        if root is None:
+            raise LookupError(f"execution {self.ref.id} goes on without a root")
+        text = _encode(root).decode()
+        if not self.stored:
+            self.tx.run(
+                Q.insert_run, execution=self.ref.id, machine=self.ref.machine, revision=self.ref.revision,
+                armed=armed or 0, head=text,
+            )  # fmt: skip
+        elif armed is not None:
+            self.tx.run(Q.update_run, execution=self.ref.id, armed=armed, head=text)
+
+    def _settle(self, branch: str) -> int:
+        """Take back what the branch's former attempt promised, make the promises of the new one; how many stand."""
+        head = self._heads[branch]
+        before, armed = self._loaded.get(branch, (None, 0))
+        armed = max(0, armed - (branch == self.fired))
+        if before is not None and not _same_attempt(before, head):
+            self._release(branch, before.token, armed, waits=before.phase == "scheduled")
+            armed = 0
+        promise = self.promises.get(branch)
+        if promise is None or head is None or head.attempt != promise.attempt or head.phase not in _UNDER_WAY:
+            return armed
+        return armed + self._keep_promise(branch, promise)
+
+    def _release(self, branch: str, token: str, armed: int, *, waits: bool) -> None:
+        if armed > 0:
+            jobs.drop(self.tx, job_key(self.ref.id, branch))
+        if token and token != self.spent:
+            self.tx.run(Q.delete_token, token=token)
+            if waits:
+                self.tx.run(Q.drop_activity_task, execution=self.ref.id, branch=branch)
+
+    def _keep_promise(self, branch: str, promise: Promise) -> int:
+        tx, ctx, ref = self.tx, self.ctx, self.ref
+        key = job_key(ref.id, branch)
+        made = 0
+        for timer in promise.timers.values():
+            payload = {"execution": ref.id, "branch": branch, "attempt": timer.attempt, "timer": timer.kind}
+            jobs.enqueue(tx, ctx, kind="states.timer", key=key, run_at_ms=timer.at_ms, payload=payload)
+            made += 1
+        if promise.task is not None:
+            jobs.enqueue(tx, ctx, kind="states.task", key=key, run_at_ms=ctx.now_ms, payload=promise.task)
+            made += 1
+        if promise.token:
+            tx.run(
+                Q.insert_token, token=promise.token, account=ctx.account, region=ctx.region, execution=ref.id,
+                branch=branch, attempt=promise.attempt,
+            )  # fmt: skip
+        if promise.activity is not None:
+            activity, text = promise.activity
+            tx.run(
+                Q.insert_activity_task, activity=activity, id=ctx.ids.row(ctx.now_ms), execution=ref.id,
+                branch=branch, attempt=promise.attempt, token=promise.token, input=text,
+            )  # fmt: skip
+            tx.wake(activity_key(activity))
+        return made
+
+    def _write_history(self) -> None:
+        if self.history:
+            self.tx.run(
+                Q.append_history, execution=self.ref.id, first=self.history[0]["id"],
+                events=_encode(self.history).decode(),
+            )  # fmt: skip
+
+    def end(self) -> None:
+        """The execution ended: write its last history and take everything else away."""
+        self._write_history()
+        if not self.stored:
+            return
+        execution = self.ref.id
+        root, armed = self._loaded.get(ROOT, (None, 0))
+        if root is not None:
+            self._release(ROOT, root.token, armed - (self.fired == ROOT), waits=root.phase == "scheduled")
+            if root.until_ms or root.ready:
+                jobs.drop(self.tx, execution_key(execution))
+        for branch, count, token in self.tx.all(Q.promised_branches, execution=execution):
+            self._release(branch, token, count - (self.fired == branch), waits=True)
+        self.tx.run(Q.delete_branches, execution=execution)
+        self.tx.run(Q.delete_bodies, execution=execution)
+        self.tx.run(Q.delete_run, execution=execution)
+
+
+def _same_attempt(before: Head, now: Head | None) -> bool:
+    if now is None or now.attempt != before.attempt:
+        return False
+    return before.phase in _UNDER_WAY and _UNDER_WAY.get(now.phase) == _UNDER_WAY[before.phase]
+
+
+def activity_key(activity: int) -> str:
+    """The wake key of an activity's waiting workers."""
+    return f"states:activity:{activity}"
