@@ -1,0 +1,1 @@
+"""One function per IAM operation, by resource."""
