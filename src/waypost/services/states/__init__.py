@@ -65,7 +65,8 @@ SERVICE = Service(
     notes={
         "CreateStateMachine": "Type EXPRESS and logging levels other than OFF are refused."
         " Task resources: lambda:invoke, a function's ARN, sqs:sendMessage, an activity's ARN;"
-        " lambda:invoke and sqs:sendMessage also with .waitForTaskToken. Others are refused here, by InvalidDefinition.",
+        " lambda:invoke and sqs:sendMessage also with .waitForTaskToken."
+        " Others are refused by InvalidDefinition.",
         "DeleteStateMachine": "The records of the machine's executions go with it.",
         "ListStateMachineVersions": "Always empty: publishing is refused.",
         "UpdateStateMachine": "Logging levels other than OFF are refused.",

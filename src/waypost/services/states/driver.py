@@ -13,9 +13,10 @@ from waypost.service import Context
 from waypost.services.states import integrations
 from waypost.services.states.integrations.task import Call, Integration, Reply, Task, TaskFailed
 from waypost.services.states.limits import CALLS_MAX
-from waypost.services.states.live import Live, Ref, execution_key
 from waypost.services.states.programs import program_of
 from waypost.services.states.queries import Q
+from waypost.services.states.rows import Ref, Rows, execution_key
+from waypost.services.states.rules import tokens
 from waypost.store.store import Tx
 from waypost.work import jobs
 
@@ -48,11 +49,11 @@ def begin(tx: Tx, ctx: Context, start: Start) -> None:
         tx.run(Q.insert_run, execution=ref.id, machine=ref.machine, revision=ref.revision, armed=0, head="")
         _promise_continue(tx, ctx, ref.id)
         return
-    live = Live(tx, ctx, ref, program_of(tx, start.digest, ref.revision), stored=False)
-    live.constants(start.name, ctx.now_ms, start.input)
-    finish = _drain(live, Started(at_ms=ctx.now_ms, seed=_seed(ctx), input=start.input))
+    rows = Rows(tx, ctx, ref, program_of(tx, start.digest, ref.revision), stored=False)
+    rows.constants(start.name, ctx.now_ms, start.input)
+    finish = _drain(rows, Started(at_ms=ctx.now_ms, seed="", input=start.input))
     _insert(tx, ctx, start, finish)
-    _save(live, finish, stored_execution=False)
+    _save(rows, finish, stored_execution=False)
 
 
 def advance(tx: Tx, ctx: Context, execution: int, event: Event, *, fired: str = "", spent: str = "") -> bool:
@@ -60,97 +61,100 @@ def advance(tx: Tx, ctx: Context, execution: int, event: Event, *, fired: str = 
 
     ``fired`` names the branch whose job delivers the event, ``spent`` the token that was taken for it.
     """
-    live = load(tx, ctx, execution)
-    if live is None:
+    rows = load(tx, ctx, execution)
+    if rows is None:
         return False
-    live.fired, live.spent = fired, spent
-    finish = _drain(live, event)
-    _save(live, finish, stored_execution=True)
-    return bool(live.history) or finish is not None
+    rows.fired, rows.spent = fired, spent
+    finish = _drain(rows, event)
+    _save(rows, finish, stored_execution=True)
+    return bool(rows.history) or finish is not None
 
 
-def load(tx: Tx, ctx: Context, execution: int) -> Live | None:
+def load(tx: Tx, ctx: Context, execution: int) -> Rows | None:
     """Lock a running execution and read what every transition needs; None when it ended before."""
     row = tx.one(Q.lock_run, execution=execution)
     if row is None:
         return None
     _, armed, head, machine, name, status, revision, digest, role_arn = row
     ref = Ref(execution, machine, name, revision, role_arn)
-    live = Live(tx, ctx, ref, program_of(tx, digest, revision), stored=True)
-    live.doomed = status == "DELETING"
+    rows = Rows(tx, ctx, ref, program_of(tx, digest, revision), stored=True)
+    rows.doomed = status == "DELETING"
     if head:
-        live.adopt(head, armed)
-    return live
+        rows.adopt(head, armed)
+    return rows
 
 
-def is_current(live: Live, branch: str, attempt: int) -> bool:
+def is_current(rows: Rows, branch: str, attempt: int) -> bool:
     """Whether an attempt is still the branch's."""
-    head = live.head(branch)
+    head = rows.head(branch)
     return head is not None and head.attempt == attempt
 
 
-def _seed(ctx: Context) -> str:
-    return ctx.ids.token(16)
+def _seed(rows: Rows) -> str:
+    """Randomness for one step, and before the colon what its task tokens begin with."""
+    return f"{tokens.mark(rows.ref.id)}:{rows.ctx.ids.token(16)}"
 
 
-def _drain(live: Live, event: Event) -> Finish | None:
+def _drain(rows: Rows, event: Event) -> Finish | None:
     """Step until nothing is left that could be settled within this transaction."""
-    ctx = live.ctx
+    ctx = rows.ctx
     events = deque[Event]()
-    if live.unborn:
+    if rows.unborn:
         # Started from within another operation: whatever comes first, it begins at its beginning.
-        events.append(Started(at_ms=ctx.now_ms, seed=_seed(ctx), input=live.execution.input))
-    if live.doomed:
+        events.append(Started(at_ms=ctx.now_ms, seed="", input=rows.execution.input))
+    if rows.doomed:
         event = stopped(ctx, None, None)
-    if not (live.unborn and isinstance(event, Continue)):
+    if not (rows.unborn and isinstance(event, Continue)):
         events.append(event)
-    return _run(live, events)
+    return _run(rows, events)
 
 
-def _run(live: Live, events: deque[Event]) -> Finish | None:
+def _run(rows: Rows, events: deque[Event]) -> Finish | None:
     calls_left = CALLS_MAX
     while events:
-        outcome = step(live.program, live, events.popleft())
-        live.apply(outcome)
+        # The seed is drawn where the step is made: never twice the same, and it marks the step's task tokens.
+        event = msgspec.structs.replace(events.popleft(), seed=_seed(rows))
+        outcome = step(rows.program, rows, event)
+        rows.apply(outcome)
         for command in outcome.commands:
             if isinstance(command, ScheduleTask):
-                settled = schedule(live, command, may_call=calls_left > 0)
+                settled = schedule(rows, command, may_call=calls_left > 0)
                 calls_left -= len(settled) > 0
                 events.extend(settled)
             elif isinstance(command, StartTimer):
-                live.arm(command)
+                rows.arm(command)
             elif isinstance(command, ContinueLater):
-                live.continues = True
+                rows.continues = True
             elif isinstance(command, Finish):
                 return command
     return None
 
 
-def schedule(live: Live, command: ScheduleTask, *, may_call: bool) -> list[Event]:
+def schedule(rows: Rows, command: ScheduleTask, *, may_call: bool) -> list[Event]:
     """Hand a task over. Answers the events that are known already: the call was made in this transaction."""
     resource = command.resource
-    promise = live.promise(command.branch, command.attempt)
+    promise = rows.promise(command.branch, command.attempt)
     promise.token = command.token or ""
     if resource.kind == "activity":
-        activity = live.activity(resource.arn)
+        activity = rows.activity(resource.arn)
         if activity is None:
             return [
-                _settled(live, command, TaskFailed("States.Runtime", f"The activity {resource.arn} does not exist."))
+                _settled(rows, command, TaskFailed("States.Runtime", f"The activity {resource.arn} does not exist."))
             ]
         promise.activity = (activity, command.parameters_json)
         return []
     integration = integrations.find(resource)
     if integration is None:
         cause = f"Waypost cannot run the resource {resource.arn} yet"
-        return [_settled(live, command, TaskFailed("States.Runtime", cause))]
+        return [_settled(rows, command, TaskFailed("States.Runtime", cause))]
     task = Task(resource, command.parameters)
     try:
         plan = integration.plan(task)
         if isinstance(plan, Call) and may_call:
-            return [called(live.tx, live.ctx, integration, task, plan, command)]
+            return [called(rows.tx, rows.ctx, integration, task, plan, command)]
     except TaskFailed as failed:
-        return [_settled(live, command, failed)]
-    promise.task = task_payload(live.ref.id, command)
+        return [_settled(rows, command, failed)]
+    promise.task = task_payload(rows.ref.id, command)
     return []
 
 
@@ -170,19 +174,19 @@ def called(
 def answered(ctx: Context, command: ScheduleTask, output: str) -> TaskSubmitted | TaskSettled:
     """The called service's answer: the task's result, or, for one that waits for its token, only the first half."""
     kind = TaskSettled if command.resource.pattern == "request_response" else TaskSubmitted
-    return kind(at_ms=ctx.now_ms, seed=_seed(ctx), branch=command.branch, attempt=command.attempt, output=output)
+    return kind(at_ms=ctx.now_ms, seed="", branch=command.branch, attempt=command.attempt, output=output)
 
 
 def failed_task(ctx: Context, branch: str, attempt: int, failed: TaskFailed) -> TaskSettled:
     """A task's failure as an event."""
     return TaskSettled(
-        at_ms=ctx.now_ms, seed=_seed(ctx), branch=branch, attempt=attempt, error=failed.error, cause=failed.cause,
+        at_ms=ctx.now_ms, seed="", branch=branch, attempt=attempt, error=failed.error, cause=failed.cause,
         schedule_failed=failed.schedule_failed,
     )  # fmt: skip
 
 
-def _settled(live: Live, command: ScheduleTask, failed: TaskFailed) -> TaskSettled:
-    return failed_task(live.ctx, command.branch, command.attempt, failed)
+def _settled(rows: Rows, command: ScheduleTask, failed: TaskFailed) -> TaskSettled:
+    return failed_task(rows.ctx, command.branch, command.attempt, failed)
 
 
 def task_payload(execution: int, command: ScheduleTask) -> dict[str, Any]:
@@ -200,17 +204,17 @@ def task_of(payload: dict[str, Any]) -> ScheduleTask:
 
 def worker_started(ctx: Context, branch: str, attempt: int, worker_name: str) -> TaskStarted:
     """An activity's worker took its task."""
-    return TaskStarted(at_ms=ctx.now_ms, seed=_seed(ctx), branch=branch, attempt=attempt, worker_name=worker_name)
+    return TaskStarted(at_ms=ctx.now_ms, seed="", branch=branch, attempt=attempt, worker_name=worker_name)
 
 
 def resumed(ctx: Context) -> Continue:
     """Go on after the bound of one transaction."""
-    return Continue(at_ms=ctx.now_ms, seed=_seed(ctx))
+    return Continue(at_ms=ctx.now_ms, seed="")
 
 
 def stopped(ctx: Context, error: str | None, cause: str | None) -> Stop:
     """StopExecution."""
-    return Stop(at_ms=ctx.now_ms, seed=_seed(ctx), error=error, cause=cause)
+    return Stop(at_ms=ctx.now_ms, seed="", error=error, cause=cause)
 
 
 # --- writing
@@ -227,22 +231,22 @@ def _insert(tx: Tx, ctx: Context, start: Start, finish: Finish | None) -> None:
     )  # fmt: skip
 
 
-def _save(live: Live, finish: Finish | None, *, stored_execution: bool) -> None:
-    tx, ctx = live.tx, live.ctx
+def _save(rows: Rows, finish: Finish | None, *, stored_execution: bool) -> None:
+    tx, ctx = rows.tx, rows.ctx
     if finish is None:
-        if live.continues:
-            _promise_continue(tx, ctx, live.ref.id)
-        live.save()
+        if rows.continues:
+            _promise_continue(tx, ctx, rows.ref.id)
+        rows.save()
         return
-    live.end()
+    rows.end()
     if stored_execution:
         tx.run(
-            Q.end_execution, id=live.ref.id, status=finish.status, now=ctx.now_ms, error=finish.error,
+            Q.end_execution, id=rows.ref.id, status=finish.status, now=ctx.now_ms, error=finish.error,
             cause=finish.cause, output=finish.output,
         )  # fmt: skip
-    if live.doomed and tx.one(Q.any_running, machine=live.ref.machine) is None:
-        remove_machine(tx, ctx, live.ref.machine)
-    tx.wake(wake_key(live.execution.arn), 0)
+    if rows.doomed and tx.one(Q.any_running, machine=rows.ref.machine) is None:
+        remove_machine(tx, ctx, rows.ref.machine)
+    tx.wake(wake_key(rows.execution.arn), 0)
 
 
 def _promise_continue(tx: Tx, ctx: Context, execution: int) -> None:

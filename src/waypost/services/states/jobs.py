@@ -21,7 +21,7 @@ def timer(tx: Tx, ctx: Context, job: Job) -> JobResult:
     """states.timer: a wait, a retry's delay, a timeout or a heartbeat came due. Late ones find a newer attempt."""
     payload = job.payload
     event = TimerFired(
-        at_ms=ctx.now_ms, seed=ctx.ids.token(16), branch=payload["branch"], attempt=payload["attempt"],
+        at_ms=ctx.now_ms, seed="", branch=payload["branch"], attempt=payload["attempt"],
         kind=payload["timer"],
     )  # fmt: skip
     fired = "" if payload["timer"] == "execution" else payload["branch"]
@@ -39,7 +39,7 @@ def settle(tx: Tx, ctx: Context, job: Job) -> JobResult:
     """states.settle: a workflow's task reported the end of another."""
     payload = job.payload
     event = TaskSettled(
-        at_ms=ctx.now_ms, seed=ctx.ids.token(16), branch=payload["branch"], attempt=payload["attempt"],
+        at_ms=ctx.now_ms, seed="", branch=payload["branch"], attempt=payload["attempt"],
         output=payload["output"], error=payload["error"], cause=payload["cause"],
     )  # fmt: skip
     driver.advance(tx, ctx, payload["execution"], event, spent=payload["token"])
@@ -50,8 +50,8 @@ def task(tx: Tx, ctx: Context, job: Job) -> JobResult:
     """states.task: a task that is outside work, or one more call than a transaction may make."""
     execution = job.payload["execution"]
     command = driver.task_of(job.payload)
-    live = driver.load(tx, ctx, execution)
-    if live is None or live.unborn or not driver.is_current(live, command.branch, command.attempt):
+    rows = driver.load(tx, ctx, execution)
+    if rows is None or rows.unborn or not driver.is_current(rows, command.branch, command.attempt):
         return None
     integration = integrations.find(command.resource)
     if integration is None:

@@ -143,15 +143,22 @@ JOIN states_body y ON y.execution = b.execution AND y.branch = b.branch
 WHERE b.execution = :execution AND b.parent = :parent ORDER BY b.place;
 
 -- name: put_branch : new or changed
-INSERT INTO states_branch (execution, branch, parent, place, armed, token, head)
-VALUES (:execution, :branch, :parent, :place, :armed, :token, :head)
-ON CONFLICT (execution, branch) DO UPDATE SET armed = excluded.armed, token = excluded.token, head = excluded.head;
+INSERT INTO states_branch (execution, branch, parent, place, armed, head)
+VALUES (:execution, :branch, :parent, :place, :armed, :head)
+ON CONFLICT (execution, branch) DO UPDATE SET armed = excluded.armed, head = excluded.head;
 
 -- name: delete_branch : the branch was joined or abandoned
 DELETE FROM states_branch WHERE execution = :execution AND branch = :branch;
 
--- name: promised_branches : those that leave jobs or a token behind when the execution ends
-SELECT branch, armed, token FROM states_branch WHERE execution = :execution AND (armed > 0 OR token <> '');
+-- name: delete_children : a Parallel or Map with many of them was joined or abandoned
+DELETE FROM states_branch WHERE execution = :execution AND parent = :parent;
+
+-- name: delete_child_bodies : before the children themselves
+DELETE FROM states_body WHERE execution = :execution AND branch IN (
+  SELECT branch FROM states_branch WHERE execution = :execution AND parent = :parent);
+
+-- name: armed_branches : those that leave jobs behind when the execution ends
+SELECT branch FROM states_branch WHERE execution = :execution AND armed > 0;
 
 -- name: delete_branches : the execution ended
 DELETE FROM states_branch WHERE execution = :execution;
@@ -170,17 +177,20 @@ DELETE FROM states_body WHERE execution = :execution AND branch = :branch;
 DELETE FROM states_body WHERE execution = :execution;
 
 -- name: insert_token : in the transaction that hands the token out
-INSERT INTO states_token (token, account, region, execution, branch, attempt)
-VALUES (:token, :account, :region, :execution, :branch, :attempt);
+INSERT INTO states_token (execution, token, account, region, branch, attempt)
+VALUES (:execution, :token, :account, :region, :branch, :attempt);
 
 -- name: take_token : a token is used once, in the transaction of its transition
-DELETE FROM states_token WHERE token = :token RETURNING account, region, execution, branch, attempt;
+DELETE FROM states_token WHERE execution = :execution AND token = :token RETURNING account, region, branch, attempt;
 
 -- name: get_token : a heartbeat leaves the token where it is
-SELECT account, region, execution, branch, attempt FROM states_token WHERE token = :token;
+SELECT account, region, branch, attempt FROM states_token WHERE execution = :execution AND token = :token;
 
 -- name: delete_token : the attempt is over
-DELETE FROM states_token WHERE token = :token;
+DELETE FROM states_token WHERE execution = :execution AND token = :token;
+
+-- name: delete_tokens : the execution ended
+DELETE FROM states_token WHERE execution = :execution;
 
 -- name: execution_exists : does a token without a row belong to an execution of this store
 SELECT 1 FROM states_execution WHERE id = :id;

@@ -72,7 +72,6 @@ CREATE TABLE states_branch (
   parent TEXT NOT NULL,
   place BIGINT NOT NULL,         -- among its siblings
   armed INTEGER NOT NULL,        -- jobs promised for the branch's attempt
-  token TEXT NOT NULL,           -- of the branch's attempt, or empty
   head TEXT NOT NULL,            -- JSON
   PRIMARY KEY (execution, branch)
 );
@@ -85,13 +84,15 @@ CREATE TABLE states_body (
   PRIMARY KEY (execution, branch)
 );
 
+-- A token begins with its execution, so it is found by both.
 CREATE TABLE states_token (
-  token TEXT NOT NULL PRIMARY KEY,
+  execution BIGINT NOT NULL,
+  token TEXT NOT NULL,
   account TEXT NOT NULL,
   region TEXT NOT NULL,
-  execution BIGINT NOT NULL,
   branch TEXT NOT NULL,
-  attempt BIGINT NOT NULL
+  attempt BIGINT NOT NULL,
+  PRIMARY KEY (execution, token)
 ) {without_rowid};
 
 CREATE TABLE states_activity (

@@ -3,9 +3,9 @@
 from waypost.service import Context, Params, Park
 from waypost.services.states import driver, errors
 from waypost.services.states.limits import ACTIVITY_POLL_MS
-from waypost.services.states.live import activity_key
 from waypost.services.states.operations import find
 from waypost.services.states.queries import Q
+from waypost.services.states.rows import activity_key
 from waypost.services.states.rules import arns, names, pages, tags
 from waypost.store.store import Tx
 

@@ -7,9 +7,9 @@ from waypost.service import Context, Params
 from waypost.services.states import driver, errors
 from waypost.services.states.driver import Start
 from waypost.services.states.limits import INPUT_MAX_BYTES
-from waypost.services.states.live import Ref
 from waypost.services.states.operations import find
 from waypost.services.states.queries import Q
+from waypost.services.states.rows import Ref
 from waypost.services.states.rules import arns, json_text, names, pages
 from waypost.store.store import Tx
 

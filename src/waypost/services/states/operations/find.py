@@ -34,7 +34,7 @@ def is_here(ctx: Context, named: MachineArn | ExecutionArn | ActivityArn) -> boo
 def machine_by_name(tx: Tx, ctx: Context, name: str) -> Machine | None:
     """A machine of the caller's account and region."""
     row = tx.one(Q.find_machine, account=ctx.account, region=ctx.region, name=name)
-    return None if row is None else Machine(*row[:9], name, arns.machine_arn(ctx.region, ctx.account, name))
+    return None if row is None else Machine._make((*row, name, arns.machine_arn(ctx.region, ctx.account, name)))
 
 
 def machine(tx: Tx, ctx: Context, arn: str) -> Machine:

@@ -26,7 +26,7 @@ def tag_resource(tx: Tx, ctx: Context, request: Params) -> Params:
     """Add tags; the newest value of a key counts."""
     arn = request["resourceArn"]
     resource = _resource(tx, ctx, arn)
-    before = dict(tx.all(Q.get_tags, resource=resource))
+    before: dict[str, str] = dict(tx.all(Q.get_tags, resource=resource))
     for key, value in tags.read(request["tags"], arn, before).items():
         if before.get(key) != value:
             tx.run(Q.put_tag, resource=resource, key=key, value=value)

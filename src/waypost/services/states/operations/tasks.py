@@ -6,10 +6,11 @@ from waypost.asl.events import Heartbeat, TaskSettled
 from waypost.service import Context, Params
 from waypost.services.states import driver, errors
 from waypost.services.states.limits import INPUT_MAX_BYTES
-from waypost.services.states.live import execution_key
 from waypost.services.states.queries import Q
+from waypost.services.states.rows import execution_key
 from waypost.services.states.rules import json_text, tokens
-from waypost.store.store import Row, Tx
+from waypost.store.queries import Query
+from waypost.store.store import Tx
 from waypost.work import jobs
 
 
@@ -39,9 +40,8 @@ def send_task_failure(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def send_task_heartbeat(tx: Tx, ctx: Context, request: Params) -> Params:
     """A task's worker is alive: its heartbeat timeout starts anew."""
-    token = request["taskToken"]
-    task = _attempt(tx, ctx, token, tx.one(Q.get_token, token=token))
-    beat = Heartbeat(at_ms=ctx.now_ms, seed=ctx.ids.token(16), branch=task.branch, attempt=task.attempt)
+    task = _attempt(tx, ctx, request["taskToken"], Q.get_token)
+    beat = Heartbeat(at_ms=ctx.now_ms, seed="", branch=task.branch, attempt=task.attempt)
     driver.advance(tx, ctx, task.execution, beat)
     return {}
 
@@ -49,7 +49,7 @@ def send_task_heartbeat(tx: Tx, ctx: Context, request: Params) -> Params:
 def _settle(
     tx: Tx, ctx: Context, token: str, output: str | None = None, error: str | None = None, cause: str | None = None
 ) -> Params:
-    task = _attempt(tx, ctx, token, tx.one(Q.take_token, token=token))
+    task = _attempt(tx, ctx, token, Q.take_token)
     if ctx.wire == "internal":
         # A workflow's own task may settle another task of the same execution, whose rows are in its hands now.
         payload = {"execution": task.execution, "branch": task.branch, "attempt": task.attempt, "token": token}
@@ -62,7 +62,7 @@ def _settle(
         ctx,
         task.execution,
         TaskSettled(
-            at_ms=ctx.now_ms, seed=ctx.ids.token(16), branch=task.branch, attempt=task.attempt, output=output,
+            at_ms=ctx.now_ms, seed="", branch=task.branch, attempt=task.attempt, output=output,
             error=error, cause=cause,
         ),
         spent=token,
@@ -70,16 +70,17 @@ def _settle(
     return {}
 
 
-def _attempt(tx: Tx, ctx: Context, token: str, row: Row | None) -> Attempt:
-    """What a token's row says; raises InvalidToken, TaskTimedOut, TaskDoesNotExist."""
+def _attempt(tx: Tx, ctx: Context, token: str, query: Query) -> Attempt:
+    """What a token stands for; raises InvalidToken, TaskTimedOut, TaskDoesNotExist."""
+    execution = tokens.execution_of(token)
+    if execution is None:
+        raise errors.invalid_token()
+    row = tx.one(query, execution=execution, token=token)
     if row is None:
-        execution = tokens.execution_of(token)
-        if execution is None:
-            raise errors.invalid_token()
         if tx.one(Q.execution_exists, id=execution) is None:
             raise errors.task_does_not_exist()
         raise errors.task_timed_out()
-    account, region, *rest = row
+    account, region, branch, attempt = row
     if (account, region) != (ctx.account, ctx.region):
         raise errors.invalid_token()
-    return Attempt(*rest)
+    return Attempt(execution, branch, attempt)

@@ -19,6 +19,9 @@ _head = msgspec.json.Decoder(Head).decode
 _body = msgspec.json.Decoder(Body).decode
 _encode = msgspec.json.Encoder().encode
 
+FAMILY_MIN = 8
+"""From so many children on, a parent's rows are deleted by one statement."""
+
 _UNDER_WAY = {"waiting": 1, "retrying": 2, "scheduled": 3, "started": 3, "submitted": 3}
 """Phases in which an attempt's timers, jobs and token mean something, by what they wait for."""
 
@@ -55,7 +58,7 @@ def execution_key(execution: int) -> str:
     return f"states:{execution}"
 
 
-class Live:
+class Rows:
     """The rows of one execution, cached and written back. Implements the language's ``Branches``."""
 
     def __init__(self, tx: Tx, ctx: Context, ref: Ref, program: Program, *, stored: bool) -> None:
@@ -82,6 +85,7 @@ class Live:
         """Heads as stored, with the number of jobs promised."""
         self._heads: dict[str, Head | None] = {}
         self._bodies: dict[str, Body] = {}
+        self._removed: list[str] = []
         self._dirty_heads: set[str] = set()
         self._dirty_bodies: set[str] = set()
 
@@ -196,11 +200,12 @@ class Live:
                 self._bodies[branch] = change.body
                 self._dirty_bodies.add(branch)
         for branch in step.removed:
-            self.head(branch)  # what it leaves behind must be known
+            # One that nobody looked at was done: it leaves nothing behind but its rows.
             self._heads[branch] = None
             self._bodies.pop(branch, None)
-            self._dirty_heads.add(branch)
+            self._dirty_heads.discard(branch)
             self._dirty_bodies.discard(branch)
+            self._removed.append(branch)
         self.history.extend(step.history)
 
     def promise(self, branch: str, attempt: int) -> Promise:
@@ -221,6 +226,7 @@ class Live:
 
     def save(self) -> None:
         """Write what changed: the execution goes on after this transaction."""
+        self._remove()
         self._dirty_heads.update(branch for branch in self.promises if self.head(branch) is not None)
         armed = {branch: self._settle(branch) for branch in self._dirty_heads}
         if self.timeout_ms is not None:
@@ -228,22 +234,35 @@ class Live:
             key = execution_key(self.ref.id)
             jobs.enqueue(self.tx, self.ctx, kind="states.timer", key=key, run_at_ms=self.timeout_ms, payload=payload)
         self._write_history()
-        for branch in self._dirty_heads:
+        for branch, count in armed.items():
             head = self._heads[branch]
-            if branch == ROOT:
-                continue
-            if head is None:
-                if branch in self._loaded:
-                    self.tx.run(Q.delete_branch, execution=self.ref.id, branch=branch)
-                    self.tx.run(Q.delete_body, execution=self.ref.id, branch=branch)
-            else:
+            if branch != ROOT and head is not None:
                 self.tx.run(
                     Q.put_branch, execution=self.ref.id, branch=branch, parent=head.parent, place=head.index,
-                    armed=armed[branch], token=head.token, head=_encode(head).decode(),
+                    armed=count, head=_encode(head).decode(),
                 )  # fmt: skip
         for branch in self._dirty_bodies:
             self.tx.run(Q.put_body, execution=self.ref.id, branch=branch, body=_encode(self._bodies[branch]).decode())
         self._write_root(armed.get(ROOT))
+
+    def _remove(self) -> None:
+        """Delete the rows of branches that were joined or abandoned: one by one, or a whole family at once."""
+        if not self.stored:
+            return
+        families: dict[str, list[str]] = {}
+        for branch in self._removed:
+            if branch in self._loaded:
+                self._settle(branch)
+            families.setdefault(branch.rpartition("/")[0], []).append(branch)
+        for parent, branches in families.items():
+            if len(branches) >= FAMILY_MIN:
+                # A Parallel or Map gives its children up all together.
+                self.tx.run(Q.delete_child_bodies, execution=self.ref.id, parent=parent)
+                self.tx.run(Q.delete_children, execution=self.ref.id, parent=parent)
+                continue
+            for branch in branches:
+                self.tx.run(Q.delete_branch, execution=self.ref.id, branch=branch)
+                self.tx.run(Q.delete_body, execution=self.ref.id, branch=branch)
 
     def _write_root(self, armed: int | None) -> None:
         root = self._heads[ROOT]
@@ -275,7 +294,7 @@ class Live:
         if armed > 0:
             jobs.drop(self.tx, job_key(self.ref.id, branch))
         if token and token != self.spent:
-            self.tx.run(Q.delete_token, token=token)
+            self.tx.run(Q.delete_token, execution=self.ref.id, token=token)
             if waits:
                 self.tx.run(Q.drop_activity_task, execution=self.ref.id, branch=branch)
 
@@ -319,11 +338,14 @@ class Live:
         execution = self.ref.id
         root, armed = self._loaded.get(ROOT, (None, 0))
         if root is not None:
-            self._release(ROOT, root.token, armed - (self.fired == ROOT), waits=root.phase == "scheduled")
+            if armed > (self.fired == ROOT):
+                jobs.drop(self.tx, job_key(execution, ROOT))
             if root.until_ms or root.ready:
                 jobs.drop(self.tx, execution_key(execution))
-        for branch, count, token in self.tx.all(Q.promised_branches, execution=execution):
-            self._release(branch, token, count - (self.fired == branch), waits=True)
+        for (branch,) in self.tx.all(Q.armed_branches, execution=execution):
+            jobs.drop(self.tx, job_key(execution, branch))
+        self.tx.run(Q.delete_tokens, execution=execution)
+        self.tx.run(Q.drop_activity_tasks, execution=execution)
         self.tx.run(Q.delete_branches, execution=execution)
         self.tx.run(Q.delete_bodies, execution=execution)
         self.tx.run(Q.delete_run, execution=execution)
