@@ -23,7 +23,7 @@ def check(payload: bytes, invocation_type: str) -> None:
     try:
         _validate(payload)
         payload.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         refused = _refusal(payload)
         if refused is not None:
             raise refused from None
@@ -41,7 +41,9 @@ def _refusal(payload: bytes) -> AwsError | None:
         json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         return _error(_complaint(text, error.pos, error.msg), text, _stop(text, error.pos))
-    except (ValueError, RecursionError):
+    except RecursionError:
+        return _error("Document nesting depth exceeds the maximum allowed", text, 0)
+    except ValueError:
         return _error(f"Non-standard token: expected a valid value {_VALUES}", text, 0)
     return None
 
