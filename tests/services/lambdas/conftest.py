@@ -53,6 +53,17 @@ class Neighbours:
         self.missing_runtimes: set[str] = set()
         self.calls: list[tuple[str, str]] = []
         self._serial = 0
+        self.answers: dict[tuple[str, str], Any] = {
+            ("iam", "waypost:CheckRole"): self.check_role,
+            ("sts", "waypost:IssueCredentials"): self.issue_credentials,
+            ("runtimes", "waypost:Missing"): self.missing,
+            ("runtimes", "waypost:Retire"): self.retire,
+            ("sqs", "GetQueueUrl"): self.get_queue_url,
+            ("sqs", "GetQueueAttributes"): self.get_queue_attributes,
+            ("sqs", "ReceiveMessage"): self.receive_message,
+            ("sqs", "DeleteMessageBatch"): self.delete_message_batch,
+            ("sqs", "waypost:WakeKey"): self.wake_key,
+        }
 
     def call(self, tx: Tx, ctx: Context, service: str, operation: str, request: Params) -> Params:
         self.calls.append((service, operation))
@@ -60,24 +71,24 @@ class Neighbours:
             answer = lambdas.SERVICE.operations[operation](tx, ctx, request)
             assert isinstance(answer, dict)
             return answer
-        return getattr(self, f"{service}_{operation.removeprefix('waypost:')}")(tx, ctx, request)
+        return self.answers[service, operation](tx, ctx, request)  # type: ignore[no-any-return]
 
-    def iam_CheckRole(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
+    def check_role(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
         role = request["RoleArn"]
         return {"Exists": role in self.roles, "Assumable": self.roles.get(role, False)}
 
-    def sts_IssueCredentials(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
+    def issue_credentials(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
         if request["RoleArn"] not in self.roles:
             raise AwsError("NoSuchEntity", "gone")
         self.issued += 1
         key = f"ASIA{self.issued}"
         return {"Credentials": {"AccessKeyId": key, "SecretAccessKey": "s", "SessionToken": "t", "Expiration": 0}}
 
-    def runtimes_Missing(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
+    def missing(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
         runtime = request["Runtime"]
         return {"Reason": f"there is no {runtime}"} if runtime in self.missing_runtimes else {}
 
-    def runtimes_Retire(self, _tx: Tx, _ctx: Context, _request: Params) -> Params:
+    def retire(self, _tx: Tx, _ctx: Context, _request: Params) -> Params:
         return {}
 
     def _queue(self, request: Params) -> FakeQueue:
@@ -87,14 +98,14 @@ class Neighbours:
         except KeyError:
             raise AwsError("QueueDoesNotExist", "The specified queue does not exist.") from None
 
-    def sqs_GetQueueUrl(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
+    def get_queue_url(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
         self._queue(request)
         return {"QueueUrl": f"http://localhost/{request['QueueOwnerAWSAccountId']}/{request['QueueName']}"}
 
-    def sqs_GetQueueAttributes(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
+    def get_queue_attributes(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
         return {"Attributes": {"VisibilityTimeout": str(self._queue(request).visibility_s)}}
 
-    def sqs_ReceiveMessage(self, _tx: Tx, ctx: Context, request: Params) -> Params:
+    def receive_message(self, _tx: Tx, ctx: Context, request: Params) -> Params:
         queue = self._queue(request)
         queue.receives += 1
         hidden = {m["group"] for m in queue.messages if m["group"] and m["visible"] > ctx.now_ms}
@@ -115,7 +126,7 @@ class Neighbours:
             )
         return {"Messages": answer} if answer else {}
 
-    def sqs_DeleteMessageBatch(self, tx: Tx, ctx: Context, request: Params) -> Params:
+    def delete_message_batch(self, tx: Tx, ctx: Context, request: Params) -> Params:
         queue = self._queue(request)
         assert 1 <= len(request["Entries"]) <= 10
         receipts = {entry["ReceiptHandle"] for entry in request["Entries"]}
@@ -124,7 +135,7 @@ class Neighbours:
             tx.wake(f"sqs:{request['QueueUrl']}")
         return {}
 
-    def sqs_WakeKey(self, _tx: Tx, ctx: Context, request: Params) -> Params:
+    def wake_key(self, _tx: Tx, ctx: Context, request: Params) -> Params:
         queue = self._queue(request)
         waiting = [m["visible"] for m in queue.messages if m["visible"] > ctx.now_ms]
         answer: Params = {"Key": f"sqs:{request['QueueUrl']}"}

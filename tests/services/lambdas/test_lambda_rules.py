@@ -79,7 +79,7 @@ def test_json_is_taken(good: bytes) -> None:
     [
         (
             b"test data",
-            "Unrecognized token 'test': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')",
+            "Unrecognized token 'test': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or",
             5,
         ),
         (b'{"a": }', "Unexpected character ('}' (code 125)): expected a valid value", 8),
@@ -100,8 +100,7 @@ def test_other_payloads_are_refused(bad: bytes, complaint: str, column: int) -> 
     start = "Could not parse request body into json: Could not parse payload into json: "
     assert error.value.message.startswith(start + complaint)
     if column:
-        end = f"\n at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: {column}]"
-        assert error.value.message.endswith(end)
+        assert error.value.message.endswith(f" disabled); line: 1, column: {column}]")
 
 
 def test_large_payloads_are_refused() -> None:
