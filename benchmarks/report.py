@@ -82,8 +82,9 @@ def derive(results: Results) -> None:
     """Add the figures that follow from others."""
     floor = results.get("floor", {}).get("http.requests_per_s")
     for name, figures in results.items():
-        figures.setdefault("sqs.server_cores", figures.get("http.server_cores", float("nan")))
-        figures.setdefault("sqs.client_cores", figures.get("http.client_cores", float("nan")))
+        for side in ("server", "client"):
+            if f"http.{side}_cores" in figures:
+                figures[f"sqs.{side}_cores"] = figures[f"http.{side}_cores"]
         if floor and name != "floor" and "sqs.requests_per_s" in figures:
             figures["sqs.of_floor"] = figures["sqs.requests_per_s"] / floor
 
@@ -120,18 +121,21 @@ def table(results: Results, notes: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def _text(value: float | None) -> str:
-    if value is None or value != value:  # noqa: PLR0124 (not a number)
+    if value is None:
         return "-"
     if value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
 
 
-def write(folder: Path, document: Mapping[str, Any]) -> Path:
-    """Keep a run as JSON; ``latest.json`` is the same."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    text = json.dumps(document, indent=2, allow_nan=True) + "\n"
-    for path in (file, folder / "latest.json"):
+def write(place: Path, document: Mapping[str, Any]) -> Path:
+    """Keep a run as JSON, in a file of that name; in a folder, in a dated file, and as ``latest.json``."""
+    text = json.dumps(document, indent=2) + "\n"
+    if place.suffix == ".json":
+        place.write_text(text, "utf-8")
+        return place
+    place.mkdir(parents=True, exist_ok=True)
+    file = place / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    for path in (file, place / "latest.json"):
         path.write_text(text, "utf-8")
     return file

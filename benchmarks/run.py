@@ -200,7 +200,8 @@ async def run(arguments: argparse.Namespace) -> int:
     if arguments.quick:
         print("A quick run: it shows that everything works, its figures mean nothing.")
     print("\n" + report.table(bench.results, bench.notes))
-    print(f"\n{report.write(HERE / 'results', document)}")
+    written = report.write(Path(arguments.json) if arguments.json else HERE / "results", document)
+    print(f"\n{written}")
     ours_failed = "waypost" in names and any("skipped" not in note for note in bench.notes.get("waypost", {}).values())
     missed = arguments.check and any(value is False for value in met.values())
     return 1 if ours_failed or missed else 0
@@ -214,6 +215,7 @@ def main() -> int:
     parser.add_argument("--servers", nargs="+", choices=["waypost", "ministack", "moto"], help="default: all")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, help="default: all")
     parser.add_argument("--folder", help="where the servers keep their data (default: benchmarks/results, a real disk)")
+    parser.add_argument("--json", help="where the figures go as JSON (default: a file in benchmarks/results)")
     parser.add_argument("--keep", action="store_true", help="leave the servers' folders and logs for inspection")
     parser.add_argument("--check", action="store_true", help="exit 1 when a target is missed")
     return uvloop.run(run(parser.parse_args()))

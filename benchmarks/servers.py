@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +15,8 @@ from time import perf_counter
 from benchmarks.wire import Connection, Refused, request
 
 HERE = Path(__file__).resolve().parent
-PEERS = HERE / ".peers"
+PEERS = Path(sys.prefix) / "peers"
+"""A virtual environment of its own for the peers, inside ours; ``make bench`` makes it, and so does a run without it."""
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 15.0
 
@@ -36,19 +36,17 @@ class Kind:
         """Install the server if it is a package and not there yet."""
         if not self.package:
             return
-        home = PEERS / self.name
-        if (home / "installed").exists():
+        if Path(self.command[0]).exists():
             return
-        shutil.rmtree(home, ignore_errors=True)
-        print(f"installing {self.package} into {home} ...", file=sys.stderr, flush=True)
-        venv.create(home, with_pip=True)
+        print(f"installing {self.package} into {PEERS} ...", file=sys.stderr, flush=True)
+        if not (PEERS / "bin" / "pip").exists():
+            venv.create(PEERS, with_pip=True)
         installed = subprocess.run(
-            [home / "bin" / "pip", "install", "--quiet", self.package],
+            [PEERS / "bin" / "pip", "install", "--quiet", self.package],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         if installed.returncode != 0:
             raise RuntimeError(f"pip could not install {self.package}: {installed.stdout[-2000:]}")
-        (home / "installed").touch()
 
     def version(self) -> str:
         """The version that is measured."""
@@ -56,9 +54,7 @@ class Kind:
             return "this checkout"
         name = self.package.partition("[")[0]
         code = f"import importlib.metadata as m; print(m.version({name!r}))"
-        found = subprocess.run(
-            [PEERS / self.name / "bin" / "python", "-c", code], capture_output=True, text=True, check=False
-        )
+        found = subprocess.run([PEERS / "bin" / "python", "-c", code], capture_output=True, text=True, check=False)
         return found.stdout.strip()
 
 
@@ -71,14 +67,14 @@ WAYPOST = Kind(
 FLOOR = Kind("floor", (sys.executable, "-m", "benchmarks.floor", "{port}"), "/")
 MINISTACK = Kind(
     "ministack",
-    (str(PEERS / "ministack" / "bin" / "ministack"),),
+    (str(PEERS / "bin" / "ministack"),),
     "/_ministack/health",
     {"GATEWAY_PORT": "{port}", "BIND_HOST": "127.0.0.1", "LOG_LEVEL": "ERROR", "TMPDIR": "{folder}"},
     package="ministack",
 )
 MOTO = Kind(
     "moto",
-    (str(PEERS / "moto" / "bin" / "moto_server"), "-H", "127.0.0.1", "-p", "{port}"),
+    (str(PEERS / "bin" / "moto_server"), "-H", "127.0.0.1", "-p", "{port}"),
     "/moto-api/",
     package="moto[server]",
 )

@@ -1,0 +1,445 @@
+"""Clients of a server that is killed under them: shops, workers, senders, receivers, and the log of what they saw."""
+
+import http.client
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from crash.checker import Deleted, Execution, Observed, Received, Sent
+
+AUTHORIZATION = (
+    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{}/aws4_request, SignedHeaders=host;x-amz-date, Signature="
+    + "0" * 64
+)
+PREFIXES = {"sqs": "AmazonSQS", "states": "AWSStepFunctions"}
+STALL_LIMIT_S = 60.0
+
+
+class Refused(Exception):  # noqa: N818 (an answer)
+    """The server answered with an error."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(f"{status} {code}: {text}")
+        self.status = status
+        self.code = code
+
+
+class Stalled(Exception):  # noqa: N818 (a state of affairs)
+    """Nothing happened for too long."""
+
+
+class Server:
+    """``waypost serve`` on one port and one folder, killed and started again."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.kills = 0
+        self.log = folder / "server.log"
+        self.up = threading.Event()
+        self._folder = folder / "data"
+        self._process: subprocess.Popen[str] | None = None
+
+    def spawn(self) -> None:
+        """Start the process, without waiting for anything."""
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "waypost", "serve", "--port", str(self.port), "--data", str(self._folder)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+
+    def await_ready(self) -> None:
+        """Wait for the line that says it is ready."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if " ready on " not in line:
+            raise AssertionError(f"the server did not start ({line!r}): {self.log.read_text()[-4000:]}")
+        self.up.set()
+
+    def kill(self) -> None:
+        """SIGKILL, to the server alone: its functions must notice by themselves."""
+        assert self._process is not None
+        self.up.clear()
+        self._process.kill()
+        self._end()
+        self.kills += 1
+
+    def stop(self) -> int:
+        """SIGTERM; answers the exit code."""
+        assert self._process is not None
+        self.up.clear()
+        self._process.send_signal(signal.SIGTERM)
+        return self._end()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def is_ancestor_of(self, pid: int) -> bool:
+        """Whether a process descends from the living server."""
+        assert self._process is not None
+        while pid > 1:
+            if pid == self._process.pid:
+                return True
+            try:
+                pid = int(Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[1])
+            except OSError:
+                return False
+        return False
+
+    def _end(self) -> int:
+        assert self._process is not None
+        code = self._process.wait(timeout=30)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        return code
+
+
+class Client:
+    """One thread's connection to the server, over AWS's JSON protocol."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._connection: http.client.HTTPConnection | None = None
+
+    def once(self, service: str, operation: str, **members: Any) -> Any:
+        """One try; raises ``ConnectionError`` when nobody knows whether it was done, and ``Refused``."""
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=40)
+        headers = {
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Target": f"{PREFIXES[service]}.{operation}",
+            "X-Amz-Date": "20260101T000000Z",
+            "Authorization": AUTHORIZATION.format(service),
+        }
+        try:
+            self._connection.request("POST", "/", json.dumps(members), headers)
+            response = self._connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            self._connection = None
+            raise ConnectionError(f"{operation}: {error!r}") from error
+        answer = json.loads(body or b"{}")
+        if response.status != 200:
+            code = str(answer.get("__type", "")).rpartition("#")[2]
+            if response.status == 503:
+                raise ConnectionError(f"{operation}: {code}")  # the server is leaving
+            raise Refused(response.status, code, str(answer.get("message", answer)))
+        return answer
+
+    def call(self, service: str, operation: str, **members: Any) -> Any:
+        """Try until the server answers, as SDKs do."""
+        while True:
+            try:
+                return self.once(service, operation, **members)
+            except ConnectionError as error:
+                if not self._server.up.wait(STALL_LIMIT_S):
+                    raise Stalled(f"the server is down for {STALL_LIMIT_S} s: {error}") from error
+
+
+class Message(Received):
+    """A received message and its receipt."""
+
+    handle: str = ""
+
+
+class Progress:
+    """How far the orders are; what waits for a share of them is woken."""
+
+    def __init__(self, orders: int, in_flight_max: int) -> None:
+        self.orders = orders
+        self.started = 0
+        self.finished: set[str] = set()
+        self.failure: BaseException | None = None
+        self._in_flight_max = in_flight_max
+        self._changed = threading.Condition()
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        return (self.started + len(self.finished)) / (2 * self.orders)
+
+    def start(self) -> int | None:
+        """Take the next order once there is room for it; None when all are taken."""
+        with self._changed:
+            self._wait(lambda: self.started == self.orders or self.started - len(self.finished) < self._in_flight_max)
+            if self.started == self.orders:
+                return None
+            self.started += 1
+            self._changed.notify_all()
+            return self.started
+
+    def finish(self, order: str) -> None:
+        """An order is through."""
+        with self._changed:
+            self.finished.add(order)
+            self._changed.notify_all()
+
+    def fail(self, failure: BaseException) -> None:
+        """End everything."""
+        with self._changed:
+            self.failure = self.failure or failure
+            self._changed.notify_all()
+
+    def await_share(self, share: float) -> None:
+        """Wait until that share of the work is done."""
+        with self._changed:
+            self._wait(lambda: self.share >= share)
+
+    @property
+    def over(self) -> bool:
+        """All done, or failed."""
+        return self.failure is not None or self.share >= 1
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            before = self.share
+            if not self._changed.wait_for(
+                lambda before=before: condition() or self.failure is not None or self.share > before, STALL_LIMIT_S
+            ):
+                raise Stalled(
+                    f"no progress for {STALL_LIMIT_S} s: {self.started} orders started, {len(self.finished)} finished"
+                )
+            if self.failure is not None:
+                raise self.failure
+
+
+class Workload:
+    """The clients. Every method named for a role is run by a thread of its own."""
+
+    def __init__(self, server: Server, progress: Progress, resources: dict[str, str], kinds: list[str]) -> None:
+        self.server = server
+        self.progress = progress
+        self.resources = resources
+        self.kinds = kinds
+        self.observed = Observed()
+        self.arns: dict[str, tuple[str, str]] = {}
+        """Order > its execution ARN and kind."""
+
+    def shop(self) -> None:
+        """Start executions, each under its own name: a retried start is the same execution."""
+        client = Client(self.server)
+        machine = self.resources["machine"]
+        while (number := self.progress.start()) is not None:
+            order, kind = f"order-{number:04}", self.kinds[number - 1]
+            given = {"order": order, "kind": kind, "timeout": 4 if kind == "silent" else 600}
+            try:
+                arn = client.call(
+                    "states", "StartExecution", stateMachineArn=machine, name=order, input=json.dumps(given)
+                )
+                arn = arn["executionArn"]
+            except Refused as refused:
+                if refused.code != "ExecutionAlreadyExists":  # an earlier try was heard, and is through already
+                    raise
+                arn = machine.replace(":stateMachine:", ":execution:") + f":{order}"
+            self.arns[order] = (arn, kind)
+
+    def auditor(self) -> None:
+        """Receive what the workflows send at their end."""
+        client = Client(self.server)
+        queue = self.resources["audit"]
+        while not self.progress.over:
+            for received in self.receive(client, "audit"):
+                self.observed.audited.append(received)
+                self.delete(client, queue, received, log=False)
+                self.progress.finish(received.body)
+
+    def sender(self, name: str, count: int) -> None:
+        """Send to the standard queue, some of it poison; spread over the whole run."""
+        client = Client(self.server)
+        for number in range(count):
+            self.progress.await_share(number / count * 0.95)
+            body = f"{name}-{number}"
+            poison = number % 50 == 7
+            answer = client.call(
+                "sqs", "SendMessage", QueueUrl=self.resources["plain"], MessageBody=f"{'poison-' * poison}{body}"
+            )
+            self.observed.sent.append(Sent("plain", answer["MessageId"], f"{'poison-' * poison}{body}", poison=poison))
+
+    def receiver(self) -> None:
+        """Receive from the standard queue and delete; poison goes back at once, again and again."""
+        client = Client(self.server)
+        while not self.progress.over:
+            for received in self.receive(client, "plain"):
+                self.observed.received.append(received)
+                self.handle(client, received)
+
+    def handle(self, client: Client, received: Message) -> None:
+        """Process one message of the standard queue."""
+        if not received.body.startswith("poison-"):
+            self.delete(client, self.resources["plain"], received)
+            return
+        try:
+            client.once("sqs", "ChangeMessageVisibility", QueueUrl=self.resources["plain"],
+                        ReceiptHandle=received.handle, VisibilityTimeout=0)  # fmt: skip
+        except ConnectionError:
+            self.server.up.wait(STALL_LIMIT_S)  # it comes back by itself
+
+    def line_sender(self, groups: list[str], count: int) -> None:
+        """Send to groups of the FIFO queue, in order: the next after the last was acknowledged."""
+        client = Client(self.server)
+        for number in range(1, count + 1):
+            self.progress.await_share(number / count * 0.95)
+            for group in groups:
+                body = f"{group}/{number}"
+                answer = client.call(
+                    "sqs", "SendMessage", QueueUrl=self.resources["line"], MessageBody=body,
+                    MessageGroupId=group, MessageDeduplicationId=body,
+                )  # fmt: skip
+                self.observed.sent.append(Sent("line", answer["MessageId"], body, group, number))
+
+    def line_receiver(self) -> None:
+        """Receive from the FIFO queue and delete in order."""
+        client = Client(self.server)
+        while not self.progress.over:
+            for received in self.receive(client, "line"):
+                self.observed.received.append(received)
+                self.delete(client, self.resources["line"], received)
+
+    def receive(self, client: Client, queue: str, wait_s: int = 1, visibility_s: int | None = None) -> list[Message]:
+        """One ReceiveMessage, without a retry: what a killed server handed out comes again by itself."""
+        began = monotonic()
+        more = {} if visibility_s is None else {"VisibilityTimeout": visibility_s}
+        try:
+            answer = client.once(
+                "sqs", "ReceiveMessage", QueueUrl=self.resources[queue], MaxNumberOfMessages=10, WaitTimeSeconds=wait_s,
+                MessageSystemAttributeNames=["All"], **more,
+            )  # fmt: skip
+        except ConnectionError:
+            if not self.server.up.wait(STALL_LIMIT_S):
+                raise
+            return []
+        ended = monotonic()
+        found = []
+        for message in answer.get("Messages", []):
+            attributes = message["Attributes"]
+            group = attributes.get("MessageGroupId", "") if queue == "line" else ""
+            number = int(message["Body"].partition("/")[2]) if group else 0
+            count = int(attributes["ApproximateReceiveCount"])
+            one = Message(queue, message["MessageId"], message["Body"], began, ended, count, group, number)
+            one.handle = message["ReceiptHandle"]
+            found.append(one)
+        return found
+
+    def delete(self, client: Client, queue_url: str, received: Message, *, log: bool = True) -> None:
+        """One DeleteMessage, without a retry, logged either way."""
+        began = monotonic()
+        acked: float | None = None
+        try:
+            client.once("sqs", "DeleteMessage", QueueUrl=queue_url, ReceiptHandle=received.handle)
+            acked = monotonic()
+        except ConnectionError:
+            self.server.up.wait(STALL_LIMIT_S)
+        if log:
+            self.observed.deleted.append(Deleted(received.queue, received.message_id, began, acked))
+
+    # --- afterwards, with the server up and nobody else there
+
+    def drain(self, queue: str, wanted: Callable[[], bool], limit_s: float = 30) -> Iterator[Message]:
+        """Receive what is left, until ``wanted`` is satisfied and the queue has nothing in flight or waiting."""
+        client = Client(self.server)
+        end = monotonic() + limit_s
+        names = [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        ]
+        while monotonic() < end:
+            found = self.receive(client, queue)
+            yield from found
+            if not found and wanted():
+                counts = client.call("sqs", "GetQueueAttributes", QueueUrl=self.resources[queue], AttributeNames=names)
+                if not any(int(value) for value in counts["Attributes"].values()):
+                    return
+
+    def look_up_executions(self) -> None:
+        """Describe every started execution, with its history, and list them all."""
+        client = Client(self.server)
+        pause = threading.Event()
+        for order, (arn, kind) in sorted(self.arns.items()):
+            end = monotonic() + 20
+            while True:
+                found = client.call("states", "DescribeExecution", executionArn=arn)
+                if found["status"] != "RUNNING" or monotonic() > end:
+                    break
+                pause.wait(0.05)
+            output = json.loads(found["output"]) if "output" in found else None
+            events = list(self._pages(client, "GetExecutionHistory", "events", executionArn=arn))
+            self.observed.executions.append(Execution(order, kind, arn, found["status"], output, events))
+        machine = self.resources["machine"]
+        self.observed.listed = [
+            one["executionArn"] for one in self._pages(client, "ListExecutions", "executions", stateMachineArn=machine)
+        ]
+
+    def _pages(self, client: Client, operation: str, member: str, **members: Any) -> Iterator[Any]:
+        token: dict[str, str] = {}
+        while True:
+            answer = client.call("states", operation, maxResults=1000, **members, **token)
+            yield from answer[member]
+            if "nextToken" not in answer:
+                return
+            token = {"nextToken": answer["nextToken"]}
+
+
+def killings(server: Server, progress: Progress, chance: random.Random, kills: int) -> None:
+    """Kill at chosen shares of progress, a random moment later; now and then again while it starts."""
+    pause = threading.Event()
+    for share in sorted(chance.uniform(0.02, 0.97) for _ in range(kills)):
+        progress.await_share(share)
+        pause.wait(chance.uniform(0, 0.05))
+        server.kill()
+        server.spawn()
+        if chance.random() < 0.3:
+            pause.wait(chance.uniform(0, 0.4))
+            server.kill()
+            server.spawn()
+        server.await_ready()
+
+
+@contextmanager
+def running(progress: Progress, roles: list[Callable[[], None]]) -> Iterator[list[threading.Thread]]:
+    """The roles as threads; the first that fails ends all."""
+
+    def guarded(role: Callable[[], None]) -> None:
+        try:
+            role()
+        except BaseException as failure:  # noqa: BLE001 (raised where the test waits)
+            progress.fail(failure)
+
+    threads = [threading.Thread(target=guarded, args=(role,), daemon=True) for role in roles]
+    for thread in threads:
+        thread.start()
+    try:
+        yield threads
+    except BaseException as failure:
+        progress.fail(failure)
+        raise
+    finally:
+        for thread in threads:
+            thread.join(STALL_LIMIT_S)
+
+
+def processes_marked(mark: str) -> list[int]:
+    """Living processes with ``mark`` in their environment: functions, not yet noticed that their server is gone."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return [pid for pid in found if pid != os.getpid()]
