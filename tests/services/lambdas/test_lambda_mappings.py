@@ -449,3 +449,40 @@ async def test_at_the_servers_stop_pollers_end_by_themselves(world: Any) -> None
     await world.settle()
     assert all(task.done() for task in world._tasks)
     assert world.neighbours.queues["q"].messages == [], "what was at work was settled"
+
+
+async def test_at_the_servers_stop_nobody_spins(world: Any) -> None:
+    world.create_function()
+    world.create_mapping(BatchSize=1)
+    world.create_mapping("r")
+    world.gate = asyncio.Event()
+    world.neighbours.send("q", *(str(number) for number in range(9)))
+    world.start_background()
+    await world.settle()
+    world.outcomes = [FunctionThrottled("the server is stopping")] * 1_000
+    world.engine.stop()
+    calls = len(world.neighbours.calls)
+    await world.settle()
+    world.gate.set()
+    await world.settle()
+    assert all(task.done() for task in world._tasks)
+    assert len(world.neighbours.calls) < calls + 20
+
+
+async def test_what_was_received_before_a_refusal_is_worked_on(world: Any) -> None:
+    world.create_function()
+    world.create_mapping(BatchSize=2)
+    receive = world.neighbours.answers["sqs", "ReceiveMessage"]
+    receives: list[int] = []
+
+    def limited(tx: Any, ctx: Any, request: Any) -> Any:
+        receives.append(ctx.now_ms)
+        if len(receives) == 2:
+            raise AwsError("OverLimit", "too many messages in flight")
+        return receive(tx, ctx, request)
+
+    world.neighbours.answers["sqs", "ReceiveMessage"] = limited
+    world.neighbours.send("q", "a", "b", "c")
+    world.start_background()
+    await world.settle()
+    assert world.events() == [["a", "b"], ["c"]]

@@ -67,9 +67,11 @@ async def _persist(engine: Engine, operation: Operation, account: str, region: s
             await asyncio.sleep(FAULT_DELAY_MS / 1_000)
 
 
-async def _pause(engine: Engine, delay_ms: int) -> None:
+async def _pause(engine: Engine, delay_ms: int) -> bool:
+    """Wait by the server's clock; answer whether the server is stopping, which ends every wait."""
     ctx: Context = engine.context("", "")
-    await engine.execute(polling.pause, ctx, {"UntilMs": ctx.now_ms + delay_ms})
+    answer = await engine.execute(polling.pause, ctx, {"UntilMs": ctx.now_ms + delay_ms})
+    return bool(answer["Stopping"])
 
 
 class _Poller:
@@ -84,11 +86,12 @@ class _Poller:
         self._base = CONCURRENCY_START
         self._since_ms = engine.context(account, region).now_ms
         self._throttled = False
+        self._stopping = False
 
     async def run(self) -> None:
         """Claim and hand out batches until the mapping is deleted or the server stops; finish what was handed out."""
         try:
-            free = 1
+            free = CONCURRENCY_START
             while True:
                 claimed = await self._claim(min(free, CLAIM_BATCHES_MAX))
                 polled: Polled | None = claimed["Polled"]
@@ -132,13 +135,14 @@ class _Poller:
             free = self._limit(polled, self._engine.context("", "").now_ms) - len(self._working)
             if free > 0:
                 return free
-            waiting: set[asyncio.Future[None]] = set(self._working)
-            growth = None
-            if len(self._working) < polled.limit:
+            waiting: set[asyncio.Future[Any]] = set(self._working)
+            growth: asyncio.Future[bool] | None = None
+            if len(self._working) < polled.limit and not self._stopping:
                 growth = asyncio.ensure_future(_pause(self._engine, 1_000 // CONCURRENCY_PER_S))
                 waiting.add(growth)
             try:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                self._stopping = growth is not None and growth.done() and growth.result()
             finally:
                 if growth is not None:
                     growth.cancel()
@@ -169,7 +173,6 @@ class _Poller:
             if retry_until_ms is None:
                 return bool(answer["Done"])
             self._throttled = True
-            if answer["NowMs"] + delay_ms >= retry_until_ms:
+            if answer["NowMs"] + delay_ms >= retry_until_ms or await _pause(self._engine, delay_ms):
                 return False
-            await _pause(self._engine, delay_ms)
             delay_ms = min(delay_ms * 2, longest_ms)

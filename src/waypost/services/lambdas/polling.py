@@ -21,7 +21,8 @@ from waypost.store.store import Tx
 
 IDLE_MS = 86_400_000
 """A parked poller answers at least once a day, for no reason but that every wait has an end."""
-MISSING_QUEUE_RETRY_MS = 60_000
+REFUSED_RETRY_MS = {"QueueDoesNotExist": 60_000, "OverLimit": 1_000}
+"""Errors of a queue that pass by themselves, and when to look again: it may come back, or have too much in flight."""
 PAGE = 1_000
 
 
@@ -81,39 +82,49 @@ def claim(tx: Tx, ctx: Context, request: Params) -> Params | Park:
     if not polled.enabled or polled.timeout_s is None:
         return answer if ctx.now_ms >= until_ms else Park((key,), until_ms)
     try:
-        answer["Batches"] = _receive(tx, ctx, polled, request["Batches"], request["Held"])
+        answer["Batches"] = _receive(tx, ctx, polled, min(request["Batches"], polled.limit), request["Held"])
         if answer["Batches"] or ctx.now_ms >= until_ms:
             return answer
         queue = ctx.calls.call(tx, ctx, "sqs", "waypost:WakeKey", {"QueueUrl": polled.queue_url})
-    except AwsError:
-        # The queue is gone. Lambda keeps the mapping; should the queue come back, this finds it again.
-        return answer if ctx.now_ms >= until_ms else Park((key,), until_ms, ctx.now_ms + MISSING_QUEUE_RETRY_MS)
+    except AwsError as error:
+        if error.code not in REFUSED_RETRY_MS:
+            raise
+        return answer if ctx.now_ms >= until_ms else Park((key,), until_ms, ctx.now_ms + REFUSED_RETRY_MS[error.code])
     return Park((queue["Key"], key), until_ms, queue.get("RetryAtMs"))
 
 
 def _receive(tx: Tx, ctx: Context, polled: Polled, batches_max: int, held: int) -> list[list[Claimed]]:
     received: list[list[Claimed]] = []
+    wanted = polled.batch_size - held
     while len(received) < batches_max:
-        wanted = polled.batch_size - held
         batch: list[Claimed] = []
-        while len(batch) < wanted:
-            asked = min(RECEIVE_MAX, wanted - len(batch))
-            answer = ctx.calls.call(
-                tx, ctx, "sqs", "ReceiveMessage",
-                {
-                    "QueueUrl": polled.queue_url, "MaxNumberOfMessages": asked, "WaitTimeSeconds": 0,
-                    "MessageSystemAttributeNames": ["All"], "MessageAttributeNames": ["All"],
-                },
-            )  # fmt: skip
-            messages = answer.get("Messages") or []
-            batch += [batches.claim(message, polled.source_arn, ctx.region) for message in messages]
-            if len(messages) < asked:
-                break
+        try:
+            while len(batch) < wanted:
+                asked = min(RECEIVE_MAX, wanted - len(batch))
+                messages = _receive_some(tx, ctx, polled, asked)
+                batch += [batches.claim(message, polled.source_arn, ctx.region) for message in messages]
+                if len(messages) < asked:
+                    break
+        except AwsError:
+            if not received and not batch:
+                raise
+            # What was received before is ours: it must not be lost over what could not be.
         if batch:
             received.append(batch)
         if len(batch) < wanted:
             break
     return received
+
+
+def _receive_some(tx: Tx, ctx: Context, polled: Polled, messages_max: int) -> list[Params]:
+    request = {
+        "QueueUrl": polled.queue_url,
+        "MaxNumberOfMessages": messages_max,
+        "WaitTimeSeconds": 0,
+        "MessageSystemAttributeNames": ["All"],
+        "MessageAttributeNames": ["All"],
+    }
+    return ctx.calls.call(tx, ctx, "sqs", "ReceiveMessage", request).get("Messages") or []
 
 
 def work(tx: Tx, ctx: Context, request: Params) -> Perform:
@@ -169,9 +180,9 @@ def _visible_again_ms(tx: Tx, ctx: Context, batch: _Batch) -> int:
 
 
 def pause(tx: Tx, ctx: Context, request: Params) -> Params | Park:  # noqa: ARG001 (the shape of an operation)
-    """Park until ``{"UntilMs"}``."""
+    """Park until ``{"UntilMs"}``; answers ``{"Stopping": bool}``."""
     if ctx.now_ms >= request["UntilMs"] or ctx.started_ms == 0:
-        return {}
+        return {"Stopping": ctx.started_ms == 0}
     return Park(("lambda:pause",), request["UntilMs"])
 
 

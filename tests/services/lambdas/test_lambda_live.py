@@ -1,0 +1,280 @@
+"""Lambda over the wire, with boto3 and real functions."""
+
+import base64
+import io
+import json
+import socket
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+ACCOUNT = "000000000042"
+WAIT = {"Delay": 0, "MaxAttempts": 5}
+
+ECHO = """
+import os
+def handler(event, context):
+    print("saw", event)
+    return {"event": event, "greeting": os.environ.get("GREETING"), "key": os.environ["AWS_ACCESS_KEY_ID"]}
+"""
+FAIL = "def handler(event, context): raise ValueError('no')"
+REPORT = """
+import json, socket
+def handler(event, context):
+    failed = []
+    for record in event["Records"]:
+        body = json.loads(record["body"])
+        with socket.create_connection(("127.0.0.1", body["port"])) as out:
+            out.sendall(json.dumps(record).encode())
+        if body.get("fail") and record["attributes"]["ApproximateReceiveCount"] == "1":
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}
+"""
+CALL_BACK = """
+import json, socket
+def handler(event, context):
+    with socket.create_connection(("127.0.0.1", event["port"])) as out:
+        out.sendall(json.dumps({"event": event, "request": context.aws_request_id}).encode())
+"""
+NODE = """
+exports.handler = async (event, context) => ({ twice: event.n * 2, name: context.functionName });
+"""
+
+
+def packed(text: str, name: str = "index.py") -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(name, text)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def lambda_(server: Any) -> Any:
+    return server.client("lambda", account=ACCOUNT)
+
+
+@pytest.fixture(scope="module")
+def sqs(server: Any) -> Any:
+    return server.client("sqs", account=ACCOUNT)
+
+
+@pytest.fixture(scope="module")
+def role(server: Any) -> str:
+    iam = server.client("iam", account=ACCOUNT)
+    created = iam.create_role(RoleName="functions", AssumeRolePolicyDocument=json.dumps(TRUST))
+    return str(created["Role"]["Arn"])
+
+
+@pytest.fixture(scope="module")
+def deploy(lambda_: Any, role: str) -> Callable[..., str]:
+    """Create a function and wait for it, as every client does."""
+
+    def create(name: str, text: str, **changes: Any) -> str:
+        lambda_.create_function(
+            **{
+                "FunctionName": name, "Runtime": "python3.11", "Role": role, "Handler": "index.handler",
+                "Code": {"ZipFile": packed(text)}, **changes,
+            }
+        )  # fmt: skip
+        lambda_.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig=WAIT)
+        return name
+
+    return create
+
+
+class Listener:
+    """Where functions of a test report to."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self._socket.settimeout(20)
+        self.port: int = self._socket.getsockname()[1]
+
+    def next(self) -> Any:
+        """The next report; waits for it."""
+        connection, _ = self._socket.accept()
+        with connection:
+            connection.settimeout(20)
+            parts = []
+            while part := connection.recv(65_536):
+                parts.append(part)
+        return json.loads(b"".join(parts))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    listening = Listener()
+    yield listening
+    listening.close()
+
+
+def refused(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, str, int]:
+    response = error.value.response
+    return response["Error"]["Code"], response["Error"]["Message"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_a_python_function_from_creation_to_deletion(lambda_: Any, deploy: Any) -> None:
+    name = deploy("echo", ECHO, Environment={"Variables": {"GREETING": "hi"}})
+    answer = lambda_.invoke(FunctionName=name, Payload=b'{"n": 1}', LogType="Tail")
+    assert answer["StatusCode"] == 200
+    assert answer["ExecutedVersion"] == "$LATEST"
+    assert "FunctionError" not in answer
+    result = json.load(answer["Payload"])
+    assert (result["event"], result["greeting"]) == ({"n": 1}, "hi")
+    assert result["key"].startswith("ASIA")
+    log = base64.b64decode(answer["LogResult"]).decode()
+    assert log.startswith(f"START RequestId: {answer['ResponseMetadata']['RequestId']} Version: $LATEST\n")
+    assert "saw {'n': 1}" in log
+    lambda_.update_function_configuration(FunctionName=name, Environment={"Variables": {"GREETING": "ho"}})
+    lambda_.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=WAIT)
+    assert json.load(lambda_.invoke(FunctionName=name)["Payload"])["greeting"] == "ho"
+    lambda_.update_function_code(FunctionName=name, ZipFile=packed("def handler(event, context): return 7"))
+    assert lambda_.invoke(FunctionName=name)["Payload"].read() == b"7"
+    assert lambda_.delete_function(FunctionName=name)["ResponseMetadata"]["HTTPStatusCode"] == 204
+    with pytest.raises(ClientError) as error:
+        lambda_.invoke(FunctionName=name)
+    code, message, status = refused(error)
+    assert (code, status) == ("ResourceNotFoundException", 404)
+    assert message == f"Function not found: arn:aws:lambda:us-east-1:{ACCOUNT}:function:echo"
+
+
+def test_a_node_function(lambda_: Any, deploy: Any, role: str) -> None:
+    try:
+        deploy("node", NODE, Runtime="nodejs20.x", Code={"ZipFile": packed(NODE, "index.js")})
+    except ClientError as error:
+        if "cannot be run on this host" in str(error):
+            pytest.skip(str(error))
+        raise
+    answer = lambda_.invoke(FunctionName="node", Payload=b'{"n": 21}')
+    assert json.load(answer["Payload"]) == {"twice": 42, "name": "node"}
+
+
+def test_a_handler_that_raises(lambda_: Any, deploy: Any) -> None:
+    name = deploy("fail", FAIL)
+    answer = lambda_.invoke(FunctionName=name)
+    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
+    document = json.load(answer["Payload"])
+    assert (document["errorType"], document["errorMessage"]) == ("ValueError", "no")
+
+
+def test_the_code_can_be_downloaded(lambda_: Any, deploy: Any) -> None:
+    name = deploy("download", ECHO)
+    location = lambda_.get_function(FunctionName=name)["Code"]["Location"]
+    with urllib.request.urlopen(location, timeout=10) as response:
+        assert zipfile.ZipFile(io.BytesIO(response.read())).read("index.py").decode() == ECHO
+
+
+def test_refusals_look_like_those_of_aws(lambda_: Any, deploy: Any, role: str) -> None:
+    name = deploy("refusals", ECHO)
+    with pytest.raises(ClientError) as error:
+        lambda_.invoke(FunctionName=name, Payload=b"{")
+    assert refused(error)[::2] == ("InvalidRequestContentException", 400)
+    with pytest.raises(ClientError) as error:
+        lambda_.invoke(FunctionName=name, Payload=b'"' + b"x" * 6_291_456 + b'"')
+    assert refused(error) == (
+        "RequestEntityTooLargeException",
+        "6291458 byte payload is too large for the RequestResponse invocation type (limit 6291456 bytes)",
+        413,
+    )
+    with pytest.raises(ClientError) as error:
+        lambda_.update_function_configuration(FunctionName=name, TracingConfig={"Mode": "Active"})
+    assert refused(error)[0] == "InvalidParameterValueException"
+    lambda_.update_function_configuration(
+        FunctionName=name, TracingConfig={"Mode": "PassThrough"}, VpcConfig={"SubnetIds": [], "SecurityGroupIds": []},
+        DeadLetterConfig={"TargetArn": ""}, Layers=[], KMSKeyArn="",
+    )  # fmt: skip
+    with pytest.raises(ClientError) as error:
+        lambda_.create_function(
+            FunctionName="s3", Runtime="python3.11", Role=role, Handler="a.b", Code={"S3Bucket": "bucket", "S3Key": "k"}
+        )
+    assert "S3Bucket" in refused(error)[1]
+
+
+def test_an_event_is_accepted_and_runs(lambda_: Any, deploy: Any, listener: Listener) -> None:
+    name = deploy("event", CALL_BACK)
+    payload = json.dumps({"port": listener.port, "text": "é"}).encode()
+    answer = lambda_.invoke(FunctionName=name, InvocationType="Event", Payload=payload)
+    assert answer["StatusCode"] == 202
+    report = listener.next()
+    assert report["event"]["text"] == "é"
+    assert report["request"] == answer["ResponseMetadata"]["RequestId"]
+    assert lambda_.invoke(FunctionName=name, InvocationType="DryRun")["StatusCode"] == 204
+
+
+def test_a_queue_feeds_a_function(lambda_: Any, sqs: Any, deploy: Any, listener: Listener) -> None:
+    name = deploy("consumer", REPORT)
+    url = sqs.create_queue(QueueName="feed")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    created = lambda_.create_event_source_mapping(EventSourceArn=arn, FunctionName=name)
+    assert created["State"] == "Creating"
+    assert lambda_.get_event_source_mapping(UUID=created["UUID"])["State"] == "Enabled"
+    body = json.dumps({"port": listener.port})
+    attributes = {"kind": {"DataType": "String", "StringValue": "order"}}
+    sent = sqs.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
+    record = listener.next()
+    assert (record["messageId"], record["body"], record["eventSourceARN"]) == (sent["MessageId"], body, arn)
+    assert record["messageAttributes"]["kind"]["stringValue"] == "order"
+    assert record["md5OfMessageAttributes"] == sent["MD5OfMessageAttributes"]
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    assert {"SenderId", "SentTimestamp", "ApproximateFirstReceiveTimestamp"} <= record["attributes"].keys()
+    emptied(sqs, url)
+    lambda_.delete_event_source_mapping(UUID=created["UUID"])
+
+
+def test_what_a_function_reports_as_failed_comes_back(lambda_: Any, sqs: Any, deploy: Any, listener: Listener) -> None:
+    name = deploy("partial", REPORT, Timeout=1)
+    url = sqs.create_queue(QueueName="partial", Attributes={"VisibilityTimeout": "1"})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    for number in range(4):
+        body = json.dumps({"port": listener.port, "number": number, "fail": number == 2})
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    created = lambda_.create_event_source_mapping(
+        EventSourceArn=arn, FunctionName=name, FunctionResponseTypes=["ReportBatchItemFailures"]
+    )
+    seen = [json.loads(listener.next()["body"])["number"] for _ in range(4)]
+    assert sorted(seen) == [0, 1, 2, 3]
+    again = listener.next()
+    assert json.loads(again["body"])["number"] == 2
+    assert again["attributes"]["ApproximateReceiveCount"] == "2"
+    emptied(sqs, url)
+    lambda_.delete_event_source_mapping(UUID=created["UUID"])
+
+
+def test_a_fifo_queue_feeds_a_function_in_order(lambda_: Any, sqs: Any, deploy: Any, listener: Listener) -> None:
+    name = deploy("ordered", REPORT)
+    attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    url = sqs.create_queue(QueueName="ordered.fifo", Attributes=attributes)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    created = lambda_.create_event_source_mapping(EventSourceArn=arn, FunctionName=name, BatchSize=2)
+    for number in range(6):
+        body = json.dumps({"port": listener.port, "number": number})
+        sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId=str(number % 2))
+    records = [listener.next() for _ in range(6)]
+    for group in ("0", "1"):
+        of_group = [record for record in records if record["attributes"]["MessageGroupId"] == group]
+        numbers = [json.loads(record["body"])["number"] for record in of_group]
+        assert numbers == sorted(numbers)
+        assert len(numbers) == 3
+    emptied(sqs, url)
+    lambda_.delete_event_source_mapping(UUID=created["UUID"])
+
+
+def emptied(sqs: Any, url: str) -> None:
+    """Ask until everything is settled: a function's report comes before its messages are deleted."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    for _ in range(2_000):
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        if all(attributes[name] == "0" for name in names):
+            return
+    pytest.fail(f"messages are left: {attributes}")
