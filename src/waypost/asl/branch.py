@@ -7,9 +7,11 @@ them, ``msgspec.json.decode(text, type=Head)`` reads them.
 """
 
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
+
+from waypost.asl.document import Document
 
 ROOT = "0"
 """The id of an execution's first branch. A child's id is ``PARENT/ATTEMPT.INDEX``: never used twice."""
@@ -69,14 +71,9 @@ class Body(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     """In a Map's iteration: the context object's ``Map``."""
 
     @cached_property
-    def text(self) -> str:
-        """The input as JSON text."""
-        return bytes(self.input).decode()
-
-    @cached_property
-    def value(self) -> Any:
-        """The input as a JSON value; shared: never changed in place."""
-        return msgspec.json.decode(self.input)
+    def document(self) -> Document:
+        """The input, with its value read at most once for as long as this body is kept."""
+        return Document(text=bytes(self.input).decode())
 
 
 class Changed(msgspec.Struct, frozen=True):
