@@ -70,7 +70,7 @@ class Interpreters:
         if sys.version_info[:2] == (3, minor):
             return Interpreter(_own_executable(), "python", ".".join(map(str, sys.version_info[:3])))
         for candidate in _python_candidates(version):
-            found = _version(candidate, "-I", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])")
+            found = program_version(candidate, "-I", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])")
             if found.startswith(version + "."):
                 return Interpreter(candidate, "python", found)
         raise RuntimeMissing(
@@ -81,7 +81,7 @@ class Interpreters:
     def _node(self, major: str) -> Interpreter:
         fallback: Interpreter | None = None
         for candidate in node_candidates(self._runtimes_dir, major):
-            found = _version(candidate, "--version").removeprefix("v")
+            found = program_version(candidate, "--version").removeprefix("v")
             if found.split(".")[0] == major:
                 return Interpreter(candidate, "nodejs", found)
             if found and fallback is None:
@@ -96,7 +96,7 @@ def _own_executable() -> str:
     return str(getattr(sys, "_base_executable", "") or sys.executable)
 
 
-def _version(executable: str, *arguments: str) -> str:
+def program_version(executable: str, *arguments: str) -> str:
     """What a program says its version is; empty where it does not run (a version manager's shim, say)."""
     try:
         done = subprocess.run(  # noqa: S603 (interpreters of this host)
@@ -177,7 +177,8 @@ def launch(interpreter: Interpreter, spec: FunctionSpec, *, code: Path, packages
         note += " (without the AWS SDK for JavaScript: `waypost runtimes install nodejs` adds it)"
     heap_mb = max(1, spec.memory_mb * 9 // 10)
     command = [interpreter.executable, f"--max-old-space-size={heap_mb}", str(_HERE / "node/bootstrap.cjs"), spec.handler]
-    return Launch(command, {"NODE_PATH": f"{node_modules}:{code}"}, None, note)
+    own = {"NODE_PATH": f"{node_modules}:{code}", "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true"}
+    return Launch(command, own, None, note)
 
 
 def link_packages(folder: Path) -> None:
