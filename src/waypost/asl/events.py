@@ -1,7 +1,8 @@
 """What can happen to an execution.
 
 Every event carries ``at_ms`` (the instant, milliseconds since the epoch) and ``seed`` (text, unguessable and never
-used twice: UUIDs, random numbers, jitter and task tokens of the step are derived from it). An event about an attempt
+used twice: UUIDs, random numbers, jitter and task tokens of the step are derived from it; what stands before a colon in
+it is no secret and begins every token). An event about an attempt
 also carries ``branch`` and ``attempt``, copied from the command that asked for it; when that attempt is no longer the
 branch's current one, the event is dropped and the step is empty. So every event may be delivered late, or twice.
 """

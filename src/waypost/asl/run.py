@@ -297,9 +297,10 @@ class Run:
         return context
 
     def token(self, live: Live) -> str:
-        """Make the task token of the current attempt: unguessable, as the seed is."""
+        """Make the task token of the current attempt: unguessable, as the seed is, after what the seed shows of itself."""
         text = f"{self.seed}/{live.head.id}/{live.head.attempt}/token"
-        return base64.urlsafe_b64encode(hashlib.sha512(text.encode()).digest()[:48]).decode()
+        shown = self.seed.rpartition(":")[0]
+        return shown + base64.urlsafe_b64encode(hashlib.sha512(text.encode()).digest()[:48]).decode()
 
     def start_timer(self, live: Live, kind: TimerKind, at_ms: int) -> None:
         """Ask for a timer of the current attempt."""
