@@ -16,7 +16,7 @@ from benchmarks.wire import Connection, Refused, request
 
 HERE = Path(__file__).resolve().parent
 PEERS = Path(sys.prefix) / "peers"
-"""A virtual environment of its own for the peers, inside ours; ``make bench`` makes it, and so does a run without it."""
+"""A virtual environment of its own for the peers; ``make bench`` makes it, and so does a run without it."""
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 15.0
 

@@ -33,7 +33,7 @@ class Refused(Exception):  # noqa: N818 (an answer, not a fault of the program)
         self.body = body
 
 
-def request(  # noqa: PLR0913
+def request(
     host: str, service: str, headers: Mapping[str, str], body: bytes, *, method: str = "POST", path: str = "/"
 ) -> bytes:
     """One signed-looking HTTP/1.1 request, with the headers that boto3 sends; ``host`` is ``address:port``."""

@@ -377,7 +377,7 @@ class Workload:
                 if found["status"] != "RUNNING" or monotonic() > end:
                     break
                 pause.wait(0.05)
-            output = json.loads(found["output"]) if "output" in found else None
+            output = json.loads(found["output"]) if found.get("output") else None
             events = list(self._pages(client, "GetExecutionHistory", "events", executionArn=arn))
             self.observed.executions.append(Execution(order, kind, arn, found["status"], output, events))
         machine = self.resources["machine"]
