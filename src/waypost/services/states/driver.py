@@ -118,9 +118,8 @@ def _run(rows: Rows, events: deque[Event]) -> Finish | None:
         rows.apply(outcome)
         for command in outcome.commands:
             if isinstance(command, ScheduleTask):
-                settled = schedule(rows, command, may_call=calls_left > 0)
-                calls_left -= len(settled) > 0
-                events.extend(settled)
+                events.extend(schedule(rows, command, may_call=calls_left > 0))
+                calls_left -= 1
             elif isinstance(command, StartTimer):
                 rows.arm(command)
             elif isinstance(command, ContinueLater):
@@ -155,7 +154,10 @@ def schedule(rows: Rows, command: ScheduleTask, *, may_call: bool) -> list[Event
     except TaskFailed as failed:
         return [_settled(rows, command, failed)]
     promise.task = task_payload(rows.ref.id, command)
-    return []
+    if isinstance(plan, Call):
+        return []
+    # The job is as good as started: told now, it costs no transaction of its own.
+    return [worker_started(rows.ctx, command.branch, command.attempt, "")]
 
 
 def called(

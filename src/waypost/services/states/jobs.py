@@ -6,7 +6,7 @@ from typing import Any
 from waypost.asl.commands import ScheduleTask
 from waypost.asl.events import Event, TaskSettled, TimerFired
 from waypost.aws.errors import AwsError
-from waypost.runtimes.invocation import FunctionOutcome, FunctionThrottled
+from waypost.runtimes.invocation import FunctionOutcome, FunctionThrottled, RuntimeMissing
 from waypost.service import Again, Context, Job, JobResult, Perform
 from waypost.services.states import driver, integrations
 from waypost.services.states.integrations.task import Call, Integration, Invoke, Reply, Task, TaskFailed
@@ -113,6 +113,8 @@ def _returned(integration: Integration, wanted: Task, outcome: Any, version: str
         return integration.returned(wanted, outcome, version, reply)
     if isinstance(outcome, FunctionThrottled):
         raise integration.failure(AwsError("TooManyRequestsException", "Rate Exceeded.", 429), reply)
+    if isinstance(outcome, RuntimeMissing):
+        raise integration.failure(AwsError("InvalidRuntimeException", str(outcome), 502, sender=False), reply)
     raise integration.failure(AwsError("ServiceException", str(outcome), 500, sender=False), reply)
 
 

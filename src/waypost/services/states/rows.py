@@ -337,11 +337,10 @@ class Rows:
             return
         execution = self.ref.id
         root, armed = self._loaded.get(ROOT, (None, 0))
-        if root is not None:
-            if armed > (self.fired == ROOT):
-                jobs.drop(self.tx, job_key(execution, ROOT))
-            if root.until_ms or root.ready:
-                jobs.drop(self.tx, execution_key(execution))
+        if armed > (self.fired == ROOT):
+            jobs.drop(self.tx, job_key(execution, ROOT))
+        if root is None or root.until_ms or root.ready:
+            jobs.drop(self.tx, execution_key(execution))
         for (branch,) in self.tx.all(Q.armed_branches, execution=execution):
             jobs.drop(self.tx, job_key(execution, branch))
         self.tx.run(Q.delete_tokens, execution=execution)

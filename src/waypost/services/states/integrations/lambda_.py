@@ -23,6 +23,8 @@ from waypost.services.states.integrations.task import (
 _PASSED_ON = ("FunctionName", "Qualifier", "ClientContext", "InvocationType", "LogType")
 _LATER = ("Event", "DryRun")
 """Invocation types whose answer does not wait for the function: a call like any other."""
+_STATUS = {"ResourceNotFoundException": 404, "ResourceConflictException": 409, "TooManyRequestsException": 429}
+"""The model's HTTP status of errors that Invoke has, where it is not 400."""
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -56,7 +58,7 @@ def _output(_task: Task, response: Params, reply: Reply) -> Any:
 
 
 def _failure(error: AwsError, reply: Reply) -> TaskFailed:
-    status = error.status or (400 if error.sender else 500)
+    status = error.status or _STATUS.get(error.code) or (400 if error.sender else 500)
     name = error.code if error.code.endswith("Exception") else f"{error.code}Exception"
     return TaskFailed(
         f"Lambda.{name}", f"{error.message} (Service: Lambda, Status Code: {status}, Request ID: {reply.request_id})"

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 
 from waypost.asl import program as language
-from waypost.asl.commands import Resource
+from waypost.asl.problems import UNSUPPORTED
 from waypost.asl.program import InvalidDefinition, MachineType, Problem, Program
 from waypost.aws.errors import AwsError
 from waypost.services.states import integrations
-
-UNSUPPORTED = "INVALID_RESOURCE"
 
 
 def compiled(definition: str, machine_type: MachineType) -> Program:
@@ -34,8 +32,6 @@ def problems(definition: str, machine_type: MachineType) -> list[Problem]:
 
 def unsupported(program: Program) -> Iterator[Problem]:
     """Tasks whose resource Waypost cannot run yet."""
-    for name, state in program.states.items():
-        resource = getattr(state, "resource", None)
-        if isinstance(resource, Resource) and not integrations.runs(resource):
-            message = f"Waypost cannot run the resource '{resource.arn}' yet"
-            yield Problem(UNSUPPORTED, message, getattr(state, "location", f"/States/{name}") + "/Resource")
+    for location, resource in program.resources:
+        if not integrations.runs(resource):
+            yield Problem(UNSUPPORTED, f"Waypost cannot run the resource '{resource.arn}' yet", location)

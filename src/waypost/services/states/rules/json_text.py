@@ -9,7 +9,7 @@ _decode = msgspec.json.Decoder(msgspec.Raw).decode
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_WORD = re.compile(r"[^\s,:{}\[\]\"]+")
+_WORD = re.compile(r"[A-Za-z_$][\w$]*")
 
 
 class _Bad(Exception):  # noqa: N818 (carries the parser's words)
