@@ -20,7 +20,8 @@ def test_a_quick_run_measures_everything(tmp_path: Path):
     assert found["notes"] == {}
     for figure in (
         "start.empty_s", "sqs.cycles_per_s", "sqs.of_floor", "sqs_200.requests_per_s", "ten_pass.executions_per_s",
-        "ten_pass.alone_p50_ms", "callback.p50_ms", "invoke.warm_p50_ms", "invoke.cold_ms", "mapping.p50_ms", "start.200_s",
+        "ten_pass.alone_p50_ms", "callback.p50_ms", "invoke.warm_p50_ms",
+        "invoke.cold_ms", "mapping.p50_ms", "start.200_s",
     ):  # fmt: skip
         assert found["results"]["waypost"][figure] > 0, figure
     assert found["results"]["floor"]["http.requests_per_s"] > 0
