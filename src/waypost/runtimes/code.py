@@ -10,7 +10,7 @@ import shutil
 import stat
 import zipfile
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 UNZIPPED_MAX = 262_144_000
 """Bytes of a function's code once unpacked."""
@@ -137,22 +137,7 @@ def _extract(archive: zipfile.ZipFile, root: Path) -> None:
     entries = archive.infolist()
     if sum(entry.file_size for entry in entries) > UNZIPPED_MAX:
         raise CodeRefused(f"Unzipped size must be smaller than {UNZIPPED_MAX} bytes")
-    links: list[tuple[Path, str]] = []
-    for entry in entries:
-        target = _place(root, entry.filename)
-        kind = stat.S_IFMT(entry.external_attr >> 16)
-        if entry.is_dir():
-            target.mkdir(parents=True, exist_ok=True)
-        elif kind == stat.S_IFLNK:
-            links.append((target, archive.read(entry).decode("utf-8", "surrogateescape")))
-        elif kind in (0, stat.S_IFREG):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.unlink(missing_ok=True)
-            with archive.open(entry) as source, target.open("wb") as sink:
-                _copy(source, sink)
-            target.chmod(0o555 if (entry.external_attr >> 16) & 0o111 else 0o444)
-        else:
-            raise CodeRefused(f"the zip holds {json.dumps(entry.filename)}, which is neither file, folder nor link")
+    links = [link for entry in entries for link in _extract_entry(archive, entry, root)]
     # Links come last, so that no file is ever written through one.
     for target, points_to in links:
         _link(root, target, points_to)
@@ -162,6 +147,25 @@ def _extract(archive: zipfile.ZipFile, root: Path) -> None:
     for path, _, _ in os.walk(root, topdown=False):
         if path != str(root):
             Path(path).chmod(0o555)
+
+
+def _extract_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, root: Path) -> list[tuple[Path, str]]:
+    """Write a file or a folder; answers a link, to be made later."""
+    target = _place(root, entry.filename)
+    mode = entry.external_attr >> 16
+    if entry.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+    elif stat.S_ISLNK(mode):
+        return [(target, archive.read(entry).decode("utf-8", "surrogateescape"))]
+    elif stat.S_IFMT(mode) in (0, stat.S_IFREG):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        with archive.open(entry) as source, target.open("wb") as sink:
+            shutil.copyfileobj(source, sink, 1024 * 1024)
+        target.chmod(0o555 if mode & 0o111 else 0o444)
+    else:
+        raise CodeRefused(f"the zip holds {json.dumps(entry.filename)}, which is neither file, folder nor link")
+    return []
 
 
 def _place(root: Path, name: str) -> Path:
@@ -180,10 +184,6 @@ def _link(root: Path, target: Path, points_to: str) -> None:
         raise CodeRefused(f"the zip holds a link that leaves its folder: {target.name} -> {points_to}")
     target.unlink(missing_ok=True)
     target.symlink_to(points_to)
-
-
-def _copy(source: IO[bytes], sink: IO[bytes]) -> None:
-    shutil.copyfileobj(source, sink, 1024 * 1024)
 
 
 def remove_tree(folder: Path) -> None:

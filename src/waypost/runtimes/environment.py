@@ -152,7 +152,9 @@ class Environment:
             self._started_ns = monotonic_ns()
             self._worker = Worker(
                 launch.command,
-                environment=variables(self.spec, call, launch, code=code, home=home, api=self._api.address, stream=self._stream),
+                environment=variables(
+                    self.spec, call, launch, code=code, home=home, api=self._api.address, stream=self._stream
+                ),
                 folder=code,
                 limits=Limits(launch.data_bytes, self.spec.ephemeral_mb * 1024 * 1024),
                 output=self._written,
@@ -186,21 +188,19 @@ class Environment:
 
     def fail(self, invocation: Invocation) -> None:
         """Answer a call with the reason why this environment did not start."""
-        assert self._failure is not None
-        self._invocation = invocation
+        if self._failure is None:
+            raise RuntimeError("this environment did not fail to start")
         self._begun_ns = self._started_ns
         self._line(f"START RequestId: {invocation.call.request_id} Version: {self.spec.version}")
-        self._answer = self._failure
-        self._settle()
+        self._settle(invocation, self._failure)
 
     # --- invocation
 
     def invoke(self, invocation: Invocation) -> None:
         """Run a call; only when idle."""
-        assert self.state is State.IDLE
         self.state = State.BUSY
         self._begin(invocation)
-        self._deliver()
+        self._deliver(invocation.call)
 
     def _begin(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -212,12 +212,11 @@ class Environment:
         self._line(f"START RequestId: {invocation.call.request_id} Version: {self.spec.version}")
         self._deadline_ms = self._set_alarm(self.spec.timeout_ms, self._timeout)
 
-    def _deliver(self) -> None:
+    def _deliver(self, call: FunctionCall) -> None:
         """Give the event to the runtime that asked for one."""
-        assert self._send is not None
-        assert self._invocation is not None
-        call = self._invocation.call
         send, self._send = self._send, None
+        if send is None:
+            raise RuntimeError("no runtime waits for an event")
         self._sent = True
         send(
             event_message(
@@ -232,7 +231,8 @@ class Environment:
         )
 
     def _timeout(self) -> None:
-        assert self._invocation is not None
+        if self._invocation is None:
+            return
         self._drain()
         starting = self.state is State.STARTING
         if self._answer is None:
@@ -246,12 +246,9 @@ class Environment:
             self._end()
             self._owner.ended(self)
 
-    def _settle(self) -> None:
+    def _settle(self, invocation: Invocation, ending: Ending) -> None:
         """Write the end of the invocation's log and answer whoever waits for it."""
-        assert self._invocation is not None
-        assert self._answer is not None
-        ending = self._answer
-        call, outcome = self._invocation
+        call, outcome = invocation
         self._invocation = None
         self._clear_alarm()
         self._flush_output()
@@ -290,22 +287,24 @@ class Environment:
 
     def next(self, send: Callable[[bytes], None]) -> None:
         """The runtime wants an event: it has started, or has done with the last one."""
-        starting = self.state is State.STARTING
-        if not starting and (self.state is not State.BUSY or self._answer is None):
-            raise ApiRefused(403, "InvalidStateTransition", f"the runtime is {self.state.value} and cannot take another event")
-        self._send = send
-        self._drain()
-        if starting:
+        if self.state is State.STARTING:
+            self._send = send
+            self._drain()
             self._started()
-            return
-        self._settle()
-        self.state = State.IDLE
-        self._owner.free(self)
+        elif self.state is State.BUSY and self._invocation is not None and self._answer is not None:
+            self._send = send
+            self._drain()
+            self._settle(self._invocation, self._answer)
+            self.state = State.IDLE
+            self._owner.free(self)
+        else:
+            message = f"the runtime is {self.state.value} and cannot take another event"
+            raise ApiRefused(403, "InvalidStateTransition", message)
 
     def _started(self) -> None:
         if self._invocation is not None:
             self.state = State.BUSY
-            self._deliver()
+            self._deliver(self._invocation.call)
             return
         self._init_ms = (monotonic_ns() - self._started_ns) / 1_000_000
         self._clear_alarm()
@@ -338,7 +337,8 @@ class Environment:
 
     def _expect(self, request_id: str, answer: Answer) -> None:
         if self.state is not State.BUSY or self._invocation is None or not self._sent or self._answer is not None:
-            raise ApiRefused(403, "InvalidStateTransition", f"the runtime is {self.state.value} and has no invocation to answer")
+            message = f"the runtime is {self.state.value} and has no invocation to answer"
+            raise ApiRefused(403, "InvalidStateTransition", message)
         if request_id != self._invocation.call.request_id:
             raise ApiRefused(400, "InvalidRequestID", "Invalid request ID")
         if answer.invocation_id and answer.invocation_id != self._invocation_id:
@@ -374,7 +374,7 @@ class Environment:
         """Leave the game: settle what is under way if there is an answer, and kill."""
         self.state = State.ENDED
         if self._invocation is not None and self._answer is not None:
-            self._settle()
+            self._settle(self._invocation, self._answer)
         self._clear_alarm()
         self._hand_over_log()
         if self._worker is not None:
@@ -388,8 +388,16 @@ class Environment:
         self._hand_over_log()
         self._worker = None
         self._api.close()
-        remove_tree(self._folder)
+        self._clear_folder()
         self._owner.gone(self)
+
+    def _clear_folder(self) -> None:
+        try:
+            (self._folder / "tmp").rmdir()
+            self._folder.rmdir()
+        except OSError:
+            # The function left files behind, perhaps many.
+            asyncio.get_running_loop().run_in_executor(None, remove_tree, self._folder)
 
     def _died(self, status: int) -> None:
         """The process ended by itself: the invocation under way, or the start, went wrong."""
@@ -417,11 +425,9 @@ class Environment:
 
     def _drain(self) -> None:
         """Read what the worker wrote before it called: it belongs before what follows from the call."""
-        assert self._worker is not None
-        data = self._worker.drain()
-        if data:
-            for event in self._output.feed(data):
-                self._line(event)
+        data = self._worker.drain() if self._worker is not None else b""
+        for event in self._output.feed(data):
+            self._line(event)
 
     def _flush_output(self) -> None:
         for event in self._output.flush():

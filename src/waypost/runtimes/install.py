@@ -31,7 +31,7 @@ class InstallFailed(Exception):  # noqa: N818 (a state of affairs)
 
 
 def default_folder() -> Path:
-    """Where the parts go unless told otherwise: inside the Python environment, or the user's own folder if it is closed."""
+    """Where the parts go unless told otherwise: inside the Python environment, or the user's own if that is closed."""
     inside = Path(sys.prefix) / "share/waypost/runtimes"
     if inside.exists() or os.access(sys.prefix, os.W_OK):
         return inside

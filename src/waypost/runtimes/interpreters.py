@@ -176,7 +176,12 @@ def launch(interpreter: Interpreter, spec: FunctionSpec, *, code: Path, packages
     if not node_modules.is_dir():
         note += " (without the AWS SDK for JavaScript: `waypost runtimes install nodejs` adds it)"
     heap_mb = max(1, spec.memory_mb * 9 // 10)
-    command = [interpreter.executable, f"--max-old-space-size={heap_mb}", str(_HERE / "node/bootstrap.cjs"), spec.handler]
+    command = [
+        interpreter.executable,
+        f"--max-old-space-size={heap_mb}",
+        str(_HERE / "node/bootstrap.cjs"),
+        spec.handler,
+    ]
     own = {"NODE_PATH": f"{node_modules}:{code}", "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true"}
     return Launch(command, own, None, note)
 

@@ -67,5 +67,3 @@ class FunctionThrottled(Exception):  # noqa: N818 (a state of affairs)
 
 class RuntimeMissing(Exception):  # noqa: N818
     """The host has no interpreter for a runtime. The message says which, and how to get it."""
-
-

@@ -73,5 +73,5 @@ class Output:
 
 def _append(events: list[str], event: bytes) -> None:
     event = event.removesuffix(b"\r")
-    for start in range(0, len(event) or 1, EVENT_MAX):
-        events.append(event[start : start + EVENT_MAX].decode("utf-8", "replace"))
+    starts = range(0, len(event) or 1, EVENT_MAX)
+    events.extend(event[start : start + EVENT_MAX].decode("utf-8", "replace") for start in starts)

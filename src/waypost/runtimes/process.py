@@ -18,7 +18,6 @@ _PIPE_BYTES = 65_536
 """What a pipe holds at most."""
 
 
-
 class Limits(NamedTuple):
     """What a worker may use. This is the place where cgroups and a sandbox will come in."""
 
@@ -204,26 +203,20 @@ class DeadManSwitch:
 
     def close(self) -> None:
         """Stop the shell; it kills what is still held."""
-        if self._shell is not None and self._shell.stdin is not None:
-            try:
-                self._shell.stdin.close()
-            finally:
-                self._shell.wait()
-                self._shell = None
+        if self._shell is not None:
+            self._shell.communicate()
+            self._shell = None
 
     def _tell(self, line: str) -> None:
         if self._shell is None:
-            self._start()
-            return
-        try:
-            self._write(line)
-        except BrokenPipeError:
+            self._shell = self._start()
+        elif not self._write(self._shell, line):
             # Somebody killed the shell: start another, which learns of all groups.
-            self._shell.wait()
-            self._start()
+            self._shell.communicate()
+            self._shell = self._start()
 
-    def _start(self) -> None:
-        self._shell = subprocess.Popen(
+    def _start(self) -> subprocess.Popen[bytes]:
+        shell = subprocess.Popen(  # noqa: S603 (our own script)
             ["/bin/sh", str(Path(__file__).with_name("deadman.sh"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -233,12 +226,18 @@ class DeadManSwitch:
             bufsize=0,
             start_new_session=True,
         )
-        self._write("".join(f"+ {group}\n" for group in self._held))
+        self._write(shell, "".join(f"+ {group}\n" for group in self._held))
+        return shell
 
-    def _write(self, text: str) -> None:
-        assert self._shell is not None
-        assert self._shell.stdin is not None
-        self._shell.stdin.write(text.encode())
+    @staticmethod
+    def _write(shell: subprocess.Popen[bytes], text: str) -> bool:
+        """Whether the shell is there to read it."""
+        try:
+            if shell.stdin is not None:
+                shell.stdin.write(text.encode())
+        except BrokenPipeError:
+            return False
+        return True
 
 
 def raise_open_files() -> None:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import NamedTuple, Protocol, cast
 
 import httptools
@@ -17,8 +18,6 @@ from waypost.runtimes.documents import RESPONSE_MAX
 _PREFIX = "/2018-06-01/runtime/"
 _HEAD_MAX = 1_200_000
 """Bytes of a request's header: awslambdaric sends up to 1 MiB of X-Ray cause there."""
-_REASONS = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-            413: "Request Entity Too Large", 501: "Not Implemented"}  # fmt: skip
 
 
 class ApiRefused(Exception):  # noqa: N818 (a state of affairs)
@@ -70,7 +69,14 @@ class Runtime(Protocol):
 
 
 def event_message(
-    *, request_id: str, invocation_id: str, deadline_ms: int, invoked_arn: str, trace: str, client_context: str, payload: bytes
+    *,
+    request_id: str,
+    invocation_id: str,
+    deadline_ms: int,
+    invoked_arn: str,
+    trace: str,
+    client_context: str,
+    payload: bytes,
 ) -> bytes:
     """The answer to ``next``: an event as a whole HTTP response."""
     head = [
@@ -117,9 +123,11 @@ class RuntimeApi:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             listener.bind(("127.0.0.1", 0))
-            listener.setblocking(False)  # noqa: FBT003 (the socket's own interface)
+            listener.setblocking(False)
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: _Connection(self._runtime, self._connections), sock=listener)
+            self._server = await loop.create_server(
+                lambda: _Connection(self._runtime, self._connections), sock=listener
+            )
         except BaseException:
             listener.close()
             raise
@@ -216,7 +224,9 @@ class _Connection(asyncio.Protocol):
 
     def _dispatch(self, method: str, path: str) -> None:
         if not path.startswith(_PREFIX):
-            raise ApiRefused(404, "InvalidPath", f"{path} is not part of the Runtime API 2018-06-01 that this host offers")
+            raise ApiRefused(
+                404, "InvalidPath", f"{path} is not part of the Runtime API 2018-06-01 that this host offers"
+            )
         parts = path.removeprefix(_PREFIX).split("/")
         match method, parts:
             case "GET", ["invocation", "next"]:
@@ -238,7 +248,9 @@ class _Connection(asyncio.Protocol):
             case _:
                 raise ApiRefused(404, "InvalidPath", f"{path} is not part of the Runtime API")
         if answer.too_large:
-            raise ApiRefused(413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({RESPONSE_MAX} bytes).")
+            raise ApiRefused(
+                413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({RESPONSE_MAX} bytes)."
+            )
         self._reply(202, b'{"status":"OK"}\n')
 
     def _answer(self) -> Answer:
@@ -254,11 +266,9 @@ class _Connection(asyncio.Protocol):
         )
 
     def _reply(self, status: int, body: bytes) -> None:
-        head = f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._send(head.encode() + body)
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
+        self._send(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     def _send(self, message: bytes) -> None:
         if self._transport is not None:
             self._transport.write(message)
-
-

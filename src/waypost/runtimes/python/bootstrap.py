@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 (started by path, never imported as part of Waypost)
 """Start of a Python function environment: ``bootstrap.py PACKAGES HANDLER``, run with -S.
 
 Puts AWS's runtime client (awslambdaric, as it is on PyPI) on the path, and nothing of the server; then hands over.
