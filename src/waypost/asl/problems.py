@@ -39,15 +39,15 @@ class InvalidDefinition(Exception):  # noqa: N818  # AWS's name
         super().__init__(f"Invalid State Machine Definition: '{', '.join(problem.text for problem in problems)}'")
 
 
+_OFFSET = re.compile(r"\(byte (\d+)\)")
 _WORD = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 _EXPECTED = "JSON String, Number, Array, Object or token 'null', 'true' or 'false'"
 
 
-def json_error(text: str, offset: int = 0) -> tuple[str, str]:
-    """Tell why ``text`` is not JSON, in Jackson's words: (message without its place, ``[Source: ...]``).
-
-    ``offset`` is where a parser gave up, for what the beginning of the text does not tell.
-    """
+def json_error(text: str, error: msgspec.DecodeError) -> tuple[str, str]:
+    """Tell why ``text`` is not JSON, in Jackson's words: (message without its place, ``[Source: ...]``)."""
+    gave_up = _OFFSET.search(str(error))
+    offset = len(text.encode()[: int(gave_up[1])].decode(errors="ignore")) if gave_up else len(text)
     start = len(text) - len(text.lstrip())
     word = _WORD.match(text, start)
     if word and word.group() not in ("null", "true", "false"):

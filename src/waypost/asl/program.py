@@ -50,8 +50,7 @@ def _json(definition: str) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(definition)
     except msgspec.DecodeError as error:
-        digits = "".join(character for character in str(error).rpartition("(byte ")[2] if character.isdigit())
-        message, place = json_error(definition, min(int(digits or 0), len(definition) - 1))
+        message, place = json_error(definition, error)
         raise InvalidDefinition([Problem(INVALID_JSON, f"{message}\n at {place}", place)]) from None
     except RecursionError:
         raise InvalidDefinition([Problem("TOO_DEEPLY_NESTED", "The states are too deeply nested.")]) from None

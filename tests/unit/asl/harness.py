@@ -152,7 +152,8 @@ class Driver:
 
     @property
     def output(self):
-        assert self.finish is not None and self.finish.status == "SUCCEEDED", self.finish
+        assert self.finish is not None
+        assert self.finish.status == "SUCCEEDED", self.finish
         return json.loads(self.finish.output)
 
 
