@@ -1,6 +1,7 @@
 """Step Functions on a real store and a virtual clock; queues and functions are played by the test."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -63,15 +64,16 @@ class World:
             answer = states.SERVICE.operations[operation](tx, inner, request)
             assert isinstance(answer, dict)
             return answer
-        return getattr(self, f"{service}_{operation.removeprefix('waypost:')}")(request)
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", operation.removeprefix("waypost:")).lower()
+        return getattr(self, f"{service}_{name}")(request)
 
-    def sqs_SendMessage(self, request: Params) -> Params:
+    def sqs_send_message(self, request: Params) -> Params:
         if request["QueueUrl"] != QUEUE:
             raise AwsError("QueueDoesNotExist", "The specified queue does not exist.")
         self.messages.append(request)
         return {"MD5OfMessageBody": "0" * 32, "MessageId": self.ids.uuid()}
 
-    def lambda_PrepareInvoke(self, request: Params) -> Params:
+    def lambda_prepare_invoke(self, request: Params) -> Params:
         name = request["FunctionName"].split(":")[6] if ":" in request["FunctionName"] else request["FunctionName"]
         arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
         if name not in self.functions:
@@ -82,7 +84,7 @@ class World:
         call = FunctionCall(spec, request["Payload"], self.ids.uuid(), arn, {}, "")
         return {"Call": call, "ExecutedVersion": "$LATEST"}
 
-    def lambda_Invoke(self, request: Params) -> Params:
+    def lambda_invoke(self, request: Params) -> Params:
         self.messages.append(request)
         return {"StatusCode": 202}
 
@@ -108,9 +110,9 @@ class World:
         created = self.run("CreateStateMachine", name=name, definition=json.dumps(definition), roleArn=ROLE)
         return str(created["stateMachineArn"])
 
-    def start(self, definition: dict[str, Any], input: Any = None, name: str = "m") -> str:
+    def start(self, definition: dict[str, Any], document: Any = None, name: str = "m") -> str:
         arn = self.machine(definition, name)
-        request = {} if input is None else {"input": json.dumps(input)}
+        request = {} if document is None else {"input": json.dumps(document)}
         return str(self.run("StartExecution", stateMachineArn=arn, **request)["executionArn"])
 
     def describe(self, arn: str) -> Any:

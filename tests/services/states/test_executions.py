@@ -1,9 +1,13 @@
 """Executions: start, describe, list, stop, history."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from waypost.services.states import programs
+from waypost.store.sqlite import SqliteStore
 
 from .conftest import ACCOUNT, REGION, ROLE, World
 from .test_machines import ARN, PASS, WAIT
@@ -115,7 +119,8 @@ def test_the_same_start_again_answers_the_same(world: World) -> None:
         ("", "Invalid execution input."),
         (
             "not json",
-            "Unrecognized token 'not': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')",
+            "Unrecognized token 'not': was expecting (JSON String, Number, Array, Object or token"
+            + " 'null', 'true' or 'false')",
         ),
         ("{'a': 1}", "Unexpected character (''' (code 39)): was expecting double-quote to start field name"),
         ('{"a": 1', "Unexpected end-of-input"),
@@ -272,3 +277,34 @@ def test_a_trace_header_is_shown(world: World) -> None:
     machine = world.machine(PASS)
     arn = world.run("StartExecution", stateMachineArn=machine, traceHeader="Root=1")["executionArn"]
     assert world.describe(arn)["traceHeader"] == "Root=1"
+
+
+def test_large_documents_are_kept_in_several_rows(world: World) -> None:
+    arn = world.start(passes(20), {"a": "x" * 200_000})
+    assert world.count("states_history") > 5
+    assert len(world.history(arn)) == 42
+    page = world.run("GetExecutionHistory", executionArn=arn, maxResults=1000)
+    assert 10 < len(page["events"]) < 42
+    assert "nextToken" in page
+    backward: list[int] = []
+    token: dict[str, Any] = {}
+    while True:
+        page = world.run("GetExecutionHistory", executionArn=arn, reverseOrder=True, **token)
+        backward += [event["id"] for event in page["events"]]
+        if "nextToken" not in page:
+            break
+        token = {"nextToken": page["nextToken"]}
+    assert backward == list(range(42, 0, -1))
+
+
+def test_what_waits_goes_on_after_a_restart(tmp_path: Path) -> None:
+    before = World(SqliteStore(tmp_path / "db"))
+    arn = before.start({**WAIT, "TimeoutSeconds": 600})
+    before.store.close_now()
+    programs._programs.clear()
+    after = World(SqliteStore(tmp_path / "db"))
+    after.clock.advance(10_000)
+    after.pass_time(50_000)
+    assert after.status(arn) == "SUCCEEDED"
+    assert after.nothing_left()
+    after.store.close_now()

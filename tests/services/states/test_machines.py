@@ -139,6 +139,7 @@ def test_an_update_makes_a_revision(world: World) -> None:
         "MissingRequiredParameter",
         "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration must be specified",
     )
+    assert "revisionId" not in world.run("UpdateStateMachine", stateMachineArn=ARN, roleArn=ROLE)
     first = world.run("UpdateStateMachine", stateMachineArn=ARN, roleArn=f"{ROLE}2")["revisionId"]
     assert world.run("DescribeStateMachine", stateMachineArn=ARN)["revisionId"] == first
     same = world.run("UpdateStateMachine", stateMachineArn=ARN, definition=json.dumps(PASS), roleArn=f"{ROLE}2")

@@ -88,8 +88,8 @@ def test_many_calls_are_spread_over_transactions(world: World) -> None:
         "StartAt": "Send",
         "States": {
             "Send": {
-                "Type": "Task", "Resource": SEND, "Parameters": {"QueueUrl": QUEUE, "MessageBody.$": "States.Format('{}', $.n)"},
-                "ResultPath": None, "Next": "Count",
+                "Type": "Task", "Resource": SEND, "ResultPath": None,
+                "Parameters": {"QueueUrl": QUEUE, "MessageBody.$": "States.Format('{}', $.n)"}, "Next": "Count",
             },
             "Count": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, -1)"}, "Next": "More"},
             "More": {
@@ -346,7 +346,8 @@ def test_a_function_that_is_not_there(world: World) -> None:
     described = world.describe(arn)
     assert described["error"] == "Lambda.ResourceNotFoundException"
     assert described["cause"].startswith(
-        f"Function not found: arn:aws:lambda:{REGION}:{ACCOUNT}:function:f (Service: Lambda, Status Code: 404, Request ID: "
+        f"Function not found: arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
+        " (Service: Lambda, Status Code: 404, Request ID: "
     )
     assert world.nothing_left()
 

@@ -17,6 +17,8 @@ CALLS_MAX = 20
 """Calls to other services within one transaction of one execution; the next ones are jobs of their own."""
 HISTORY_PAGE_BYTES = 4 << 20
 """About how much of a history one response holds, however many events were asked for."""
+HISTORY_ROW_BYTES = 1 << 20
+"""About how much history one row holds at most."""
 SWEEP_BATCH = 200
 """Executions removed in one transaction."""
 SWEEP_EVERY_MS = 86_400_000

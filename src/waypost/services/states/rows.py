@@ -10,6 +10,7 @@ from waypost.asl.machine import Step
 from waypost.asl.program import Program
 from waypost.aws.errors import AwsError
 from waypost.service import Context
+from waypost.services.states.limits import HISTORY_ROW_BYTES
 from waypost.services.states.queries import Q
 from waypost.services.states.rules import arns
 from waypost.store.store import Tx
@@ -324,11 +325,25 @@ class Rows:
         return made
 
     def _write_history(self) -> None:
-        if self.history:
-            self.tx.run(
-                Q.append_history, execution=self.ref.id, first=self.history[0]["id"],
-                events=_encode(self.history).decode(),
-            )  # fmt: skip
+        """One row, unless the documents in it are large: whoever reads a page of history reads whole rows."""
+        if not self.history:
+            return
+        text = _encode(self.history)
+        if len(text) <= HISTORY_ROW_BYTES:
+            self._append(self.history[0]["id"], text)
+            return
+        first = 0
+        room = HISTORY_ROW_BYTES
+        for place, event in enumerate(self.history):
+            size = len(_encode(event))
+            if size > room and place > first:
+                self._append(self.history[first]["id"], _encode(self.history[first:place]))
+                first, room = place, HISTORY_ROW_BYTES
+            room -= size
+        self._append(self.history[first]["id"], _encode(self.history[first:]))
+
+    def _append(self, first: int, text: bytes) -> None:
+        self.tx.run(Q.append_history, execution=self.ref.id, first=first, events=text.decode())
 
     def end(self) -> None:
         """The execution ended: write its last history and take everything else away."""

@@ -48,7 +48,7 @@ CREATE TABLE states_execution (
 CREATE UNIQUE INDEX states_execution_name ON states_execution (machine, name);
 CREATE INDEX states_execution_listed ON states_execution (machine, status, listed_at, id);
 
--- One row for each transaction that moved the execution on.
+-- One row for each transaction that moved the execution on; more where the documents are large.
 CREATE TABLE states_history (
   execution BIGINT NOT NULL,
   first BIGINT NOT NULL,         -- id of the first event in the row

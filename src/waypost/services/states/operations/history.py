@@ -15,7 +15,7 @@ from waypost.store.store import Tx
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 _DOCUMENTS = ("input", "inputDetails", "output", "outputDetails", "parameters")
 _LAST = 1 << 62
-_ROWS_MAX = 32
+_ROWS_MAX = 8
 """Rows of history read at once: each is one transaction's events."""
 
 
@@ -29,9 +29,8 @@ def get_execution_history(tx: Tx, ctx: Context, request: Params) -> Params:
     size = pages.size(request.get("maxResults"))
     shown: list[dict[str, Any]] = []
     answer: Params = {"events": shown}
-    room = HISTORY_PAGE_BYTES
-    for event, bytes_left in _events(tx, execution, start, backward=backward):
-        if len(shown) == size or (shown and room - bytes_left <= 0):
+    for event, read in _events(tx, execution, start, backward=backward):
+        if len(shown) == size or read >= HISTORY_PAGE_BYTES:
             answer["nextToken"] = pages.write(about, ctx.now_ms, event["id"])
             break
         shown.append(_shown(event, with_data=request.get("includeExecutionData") is not False))

@@ -15,9 +15,6 @@ from waypost.services.states.rules import arns, configuration, definitions, name
 from waypost.store.store import Tx
 from waypost.work import jobs
 
-INITIAL = "INITIAL"
-"""The revision id of a machine that was never updated; not shown when it is described."""
-
 
 def create_state_machine(tx: Tx, ctx: Context, request: Params) -> Params:
     """Create a machine; the same request again answers the same."""
@@ -81,7 +78,10 @@ def update_state_machine(tx: Tx, ctx: Context, request: Params) -> Params:
         remember(digest, program)
     settings = configuration.stored(configuration.merged(configuration.read(found.configuration), request))
     if (role_arn, digest, settings) == (found.role_arn, found.digest, found.configuration):
-        return {"updateDate": ctx.now_ms / 1000, "revisionId": found.revision_id or INITIAL}
+        unchanged: Params = {"updateDate": ctx.now_ms / 1000}
+        if found.revision_id:
+            unchanged["revisionId"] = found.revision_id
+        return unchanged
     if definition is None:
         definition = _definition(tx, found.revision)
     revision, revision_id = ctx.ids.row(ctx.now_ms), ctx.ids.uuid()
