@@ -486,3 +486,18 @@ async def test_what_was_received_before_a_refusal_is_worked_on(world: Any) -> No
     world.start_background()
     await world.settle()
     assert world.events() == [["a", "b"], ["c"]]
+
+
+async def test_a_small_limit_holds_from_the_first_claim(world: Any) -> None:
+    world.create_function()
+    world.create_mapping(BatchSize=1, ScalingConfig={"MaximumConcurrency": 2})
+    world.gate = asyncio.Event()
+    world.neighbours.send("q", *"abcde")
+    world.start_background()
+    await world.settle()
+    await world.advance(5_000)
+    assert world.at_work == 2
+    world.gate.set()
+    await world.settle()
+    assert world.at_work_max == 2
+    assert world.neighbours.queues["q"].messages == []
