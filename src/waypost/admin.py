@@ -24,6 +24,7 @@ class Admin:
         """``status`` and ``reset`` come from the composition root, which alone knows every part."""
         self._registry = registry
         self._engine = engine
+        self._services = sorted(service.name for service in registry.services.values() if service.model)
         self._pages: dict[tuple[str, str], Page] = {
             ("GET", "health"): self._health,
             ("GET", "status"): status,
@@ -45,7 +46,7 @@ class Admin:
         return _json(200, await page())
 
     async def _health(self) -> Mapping[str, Any]:
-        return {"status": "ready", "version": __version__, "services": sorted(self._registry.services)}
+        return {"status": "ready", "version": __version__, "services": self._services}
 
     async def _code(self, request: HttpRequest, name: str) -> HttpResponse:
         """A function's zip, for whoever holds the address that GetFunction answered."""

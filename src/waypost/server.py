@@ -22,6 +22,7 @@ from waypost.registry import Registry
 from waypost.runtimes.environments import Runtimes
 from waypost.runtimes.install import default_folder
 from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionThrottled, RuntimeMissing
+from waypost.runtimes.logs import FunctionLogs
 from waypost.service import Context, Params, Service
 from waypost.services import iam, lambdas, sqs, states, sts
 from waypost.services.lambdas.code import get_code
@@ -53,6 +54,7 @@ class Server:
         except StoreRefused:
             self.folder.release()
             raise
+        self.logs = FunctionLogs(self.folder.path / "logs")
         self.runtimes = Runtimes(
             folder=self.folder.path,
             code=_Code(self),
@@ -61,7 +63,7 @@ class Server:
             environments_max=config.environments_max,
             idle_s=config.environment_idle_s,
             runtimes_dir=Path(config.runtimes) if config.runtimes else default_folder(),
-            log=FunctionLogs(self.folder.path / "logs"),
+            log=self.logs,
         )
         self.registry = Registry([*SERVICES, self._host()])
         self.engine = Engine(self.store, self.clock, self.ids, self.registry, {FunctionCall: self._invoke})
@@ -95,7 +97,8 @@ class Server:
 
     async def start(self, host: str, port: int) -> None:
         """Begin background work. The address is where functions and clients find this server."""
-        self.engine.base_url = f"http://{self.config.function_host or host}:{port}"
+        name = self.config.function_host or (f"[{host}]" if ":" in host else host)
+        self.engine.base_url = f"http://{name}:{port}"
         now_ms = self.clock.now_ms()
         released = await self.store.transact(lambda tx: release(tx, NODE, now_ms))
         if released:
@@ -118,6 +121,7 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.runner.close(self.config.shutdown_s)
         await self.runtimes.close(self.config.shutdown_s)
+        self.logs.close()
         await self.store.close()
         self.folder.release()
 
@@ -128,7 +132,7 @@ class Server:
             "version": __version__,
             "process": os.getpid(),
             "address": self.engine.base_url,
-            "store": {"kind": "sqlite", "file": self.store.path, "bytes": os.path.getsize(self.store.path)},  # noqa: PTH202
+            "store": {"kind": "sqlite", "file": self.store.path, "bytes": self.store.size()}
             "requests": self.gateway.requests,
             "parked": self.engine.parked,
             "jobs": await self.store.transact(self.runner.waiting),
@@ -153,20 +157,6 @@ class _Code:
     async def zip_of(self, code_sha256: str) -> bytes:
         """The zip of that digest."""
         return await self._server.store.transact(lambda tx: get_code(tx, code_sha256))
-
-
-class FunctionLogs:
-    """Lines of functions, kept as files by log group and stream until CloudWatch Logs lands."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __call__(self, log_group: str, stream: str, lines: list[tuple[int, str]]) -> None:
-        """Append lines, each with its ms since epoch."""
-        file = self._folder / log_group.strip("/") / (stream.replace("/", "-") + ".log")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as out:
-            out.writelines(f"{at_ms} {line.rstrip()}\n" for at_ms, line in lines)
 
 
 def _report(task: asyncio.Task[Any], name: str) -> None:
@@ -219,7 +209,7 @@ async def serve(config: Config, listener: socket.socket, announce: Callable[[str
     loop = asyncio.get_running_loop()
     http = _Http(
         http_config(server.gateway, grace_s=config.shutdown_s),
-        leaving=lambda: loop.call_soon_threadsafe(server.engine.stop),  # type: ignore[arg-type,return-value]
+        leaving=lambda: loop.call_soon_threadsafe(server.engine.stop),  # type: ignore[arg-type]
     )
 
     def die(error: BaseException) -> None:
@@ -228,9 +218,8 @@ async def serve(config: Config, listener: socket.socket, announce: Callable[[str
 
     server.store.on_fatal = die
     await server.start(host, port)
-    announce(
-        f"waypost {__version__} ready on http://{f'[{host}]' if ':' in host else host}:{port}, data in {server.folder.path}"
-    )
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    announce(f"waypost {__version__} ready on http://{address}, data in {server.folder.path}")
     await http.serve(sockets=[listener])
     await server.stop()
     return 1 if fatal else 0

@@ -370,6 +370,10 @@ class SqliteStore:
         finally:
             self._checkpointing.release()
 
+    def size(self) -> int:
+        """Bytes of the database file and its log."""
+        return sum(file.stat().st_size for file in (Path(self.path), Path(f"{self.path}-wal")) if file.exists())
+
     async def close(self) -> None:
         """Answer what is under way, fold the log into the database and release the file."""
         while self._batch is not None or self._syncing or self._unsynced:

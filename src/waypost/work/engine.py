@@ -82,12 +82,18 @@ class Engine:
     ) -> Any:
         """Run a parked operation again whenever something may have changed, until it has an answer."""
         left = asyncio.ensure_future(gone) if gone is not None else None
+        loop = asyncio.get_running_loop()
         try:
             while True:
-                woken = asyncio.get_running_loop().create_future()
+                woken: asyncio.Future[None] = loop.create_future()
+
+                def notify(woken: asyncio.Future[None] = woken) -> None:
+                    if not woken.done():
+                        woken.set_result(None)
+
                 # Wait first, look second: what changed since the last look is seen by this one.
-                waiter = self.store.wakes.park(park.keys, lambda woken=woken: woken.done() or woken.set_result(None))
-                deadline = self.clock.call_at(park.until_ms, lambda woken=woken: woken.done() or woken.set_result(None))
+                waiter = self.store.wakes.park(park.keys, notify)
+                deadline = self.clock.call_at(park.until_ms, notify)
                 self._parked.add(woken)
                 try:
                     result = await self._look(operation, ctx, request)
@@ -107,10 +113,6 @@ class Engine:
                     deadline.cancel()
                     self.store.wakes.leave(waiter)
                     self._parked.discard(woken)
-                result = await self._look(operation, ctx, request)
-                if type(result) is not Park:
-                    return result
-                park = result
         finally:
             if left is not None:
                 left.cancel()

@@ -113,7 +113,8 @@ class Runner:
         row = tx.one(Q.due_job, now=now_ms)
         if row is None:
             return None
-        job = Job(*row[:7], _decode(row[7]))
+        job_id, kind, key, account, region, run_at_ms, attempts, payload = row
+        job = Job(job_id, kind, key, account, region, run_at_ms, attempts, _decode(payload))
         taken.append(job)
         handler = self._handlers[job.kind]
         result = handler(tx, self._engine.context(job.account, job.region), job)
