@@ -132,7 +132,7 @@ class Server:
             "version": __version__,
             "process": os.getpid(),
             "address": self.engine.base_url,
-            "store": {"kind": "sqlite", "file": self.store.path, "bytes": self.store.size()}
+            "store": {"kind": "sqlite", "file": self.store.path, "bytes": self.store.size()},
             "requests": self.gateway.requests,
             "parked": self.engine.parked,
             "jobs": await self.store.transact(self.runner.waiting),
