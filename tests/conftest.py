@@ -83,6 +83,7 @@ def start_server(data: Path, *arguments: str, environment: dict[str, str] | None
     line = process.stdout.readline()
     if " ready on " not in line:
         process.wait()
+        process.stdout.close()
         raise RuntimeError(f"the server did not start: {log.read_text()}")
     url = line.split(" ready on ")[1].split(",")[0].strip()
     return LiveServer(data, process, url, log)

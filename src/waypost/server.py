@@ -1,13 +1,13 @@
 """The composition root: config > store > services > gateway > app. The only module that knows all others."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -166,16 +166,12 @@ def _report(task: asyncio.Task[Any], name: str) -> None:
 
 
 class _Http(uvicorn.Server):
-    """uvicorn, told to let go of parked requests when a signal asks the server to stop."""
+    """uvicorn without its own ideas about signals."""
 
-    def __init__(self, config: uvicorn.Config, leaving: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._leaving = leaving
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM or SIGINT."""
-        self._leaving()
-        super().handle_exit(sig, frame)
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to ``serve``: uvicorn would raise them anew after a clean end."""
+        yield
 
 
 def http_config(app: Any, *, grace_s: int, log_level: str = "warning") -> uvicorn.Config:
@@ -206,16 +202,19 @@ async def serve(config: Config, listener: socket.socket, announce: Callable[[str
     server = Server(config)
     fatal: list[BaseException] = []
     host, port = listener.getsockname()[:2]
-    loop = asyncio.get_running_loop()
-    http = _Http(
-        http_config(server.gateway, grace_s=config.shutdown_s),
-        leaving=lambda: loop.call_soon_threadsafe(server.engine.stop),  # type: ignore[arg-type]
-    )
+    http = _Http(http_config(server.gateway, grace_s=config.shutdown_s))
+
+    def leave() -> None:
+        server.engine.stop()  # long polls answer with what they have
+        http.force_exit = http.should_exit  # asked twice: at once
+        http.should_exit = True
 
     def die(error: BaseException) -> None:
         fatal.append(error)
-        http.should_exit = True
+        leave()
 
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, leave)
     server.store.on_fatal = die
     await server.start(host, port)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
