@@ -1,0 +1,44 @@
+"""SQS: standard and FIFO queues."""
+
+from waypost.service import Service
+from waypost.services.sqs.jobs import JOBS
+from waypost.services.sqs.operations import attributes, queues, receiving, sending, settling, tags
+
+_NO_KMS = (
+    "KmsMasterKeyId is refused: there is no KMS. SqsManagedSseEnabled is kept and shown as on AWS; whether the data "
+    "folder is encrypted is the host's matter."
+)
+_OTHER_ACCOUNTS = (
+    "Queues of other accounts can be used where AWS would look at the queue's policy: policies are kept and shown, "
+    "but do not decide yet."
+)
+
+SERVICE = Service(
+    name="sqs",
+    model="sqs",
+    operations={
+        **queues.OPERATIONS,
+        **attributes.OPERATIONS,
+        **tags.OPERATIONS,
+        **sending.OPERATIONS,
+        **receiving.OPERATIONS,
+        **settling.OPERATIONS,
+    },
+    jobs=JOBS,
+    refusal_code="InvalidParameterValueException",
+    notes={
+        "CreateQueue": _NO_KMS,
+        "SetQueueAttributes": f"{_NO_KMS} Changes hold from the next request on, where AWS takes up to 60 seconds.",
+        "GetQueueAttributes": "The three numbers of messages are exact.",
+        "DeleteQueue": "The queue is gone at once; the disk space of its messages is freed in the background.",
+        "PurgeQueue": "The messages are gone at once. A purge also forgets deduplication ids.",
+        "SendMessage": (
+            f"{_OTHER_ACCOUNTS} MessageGroupId on a standard queue is kept and shown; fair queues are not built yet."
+        ),
+        "ReceiveMessage": (
+            "A short poll looks at all messages. There is no limit of 120,000 messages in flight, and no throttling "
+            "of FIFO queues. ReceiveRequestAttemptId is refused on standard queues, where it would do nothing."
+        ),
+        "AddPermission": f"{_OTHER_ACCOUNTS} Whether the named accounts exist is not checked.",
+    },
+)

@@ -1,0 +1,1 @@
+"""Decisions of SQS: pure functions over plain values."""

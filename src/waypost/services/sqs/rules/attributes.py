@@ -1,0 +1,197 @@
+"""Queue attributes: which there are, what they may be, and what a queue makes of them."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from waypost.aws.errors import AwsError
+from waypost.services.sqs import errors
+from waypost.services.sqs.rules.policy import check_policy
+from waypost.services.sqs.rules.redrive import Allowance, Redrive, parse_allowance, parse_redrive
+
+_WHOLE_NUMBERS = {
+    "DelaySeconds": (0, 900),
+    "MaximumMessageSize": (1_024, 1_048_576),
+    "MessageRetentionPeriod": (60, 1_209_600),
+    "ReceiveMessageWaitTimeSeconds": (0, 20),
+    "VisibilityTimeout": (0, 43_200),
+    "KmsDataKeyReusePeriodSeconds": (60, 86_400),
+}
+_CHOICES = {
+    "SqsManagedSseEnabled": ("true", "false"),
+    "FifoQueue": ("true", "false"),
+    "ContentBasedDeduplication": ("true", "false"),
+    "DeduplicationScope": ("queue", "messageGroup"),
+    "FifoThroughputLimit": ("perQueue", "perMessageGroupId"),
+}
+_DOCUMENTS = {"Policy": check_policy, "RedrivePolicy": parse_redrive, "RedriveAllowPolicy": parse_allowance}
+"""JSON, kept as it was written; an empty text removes it."""
+
+_FIFO_ONLY = ("FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit")
+
+DEFAULTS = {
+    "VisibilityTimeout": "30",
+    "MaximumMessageSize": "1048576",
+    "MessageRetentionPeriod": "345600",
+    "DelaySeconds": "0",
+    "ReceiveMessageWaitTimeSeconds": "0",
+    "SqsManagedSseEnabled": "true",
+}
+FIFO_DEFAULTS = {
+    "FifoQueue": "true",
+    "ContentBasedDeduplication": "false",
+    "DeduplicationScope": "queue",
+    "FifoThroughputLimit": "perQueue",
+}
+_HIDDEN_DEFAULTS = {"KmsDataKeyReusePeriodSeconds": "300"}
+"""In force but not shown."""
+
+WRITABLE = frozenset([*_WHOLE_NUMBERS, *_CHOICES, *_DOCUMENTS, "KmsMasterKeyId"])
+COUNTS = frozenset([
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+])  # fmt: skip
+READABLE = WRITABLE | COUNTS | {"All", "QueueArn", "CreatedTimestamp", "LastModifiedTimestamp"}
+
+Attributes = Mapping[str, str]
+
+
+class Settings(NamedTuple):
+    """What a queue's attributes mean to its messages."""
+
+    given: Attributes
+    """The attributes that were set, as they are shown."""
+    delay_ms: int
+    size_max: int
+    retention_ms: int
+    wait_ms: int
+    visibility_ms: int
+    redrive: Redrive | None
+    allowance: Allowance | None
+    content_based: bool
+    """Deduplicates by content where no id is given."""
+    per_group: bool
+    """Deduplicates within a message group."""
+
+
+@lru_cache(maxsize=4096)
+def read_settings(text: str) -> Settings:
+    """The settings in a queue's row. Remembered by the text itself, so that nothing can be out of date."""
+    given: dict[str, str] = json.loads(text)
+    seconds = {name: int(given.get(name, DEFAULTS[name])) * 1_000 for name in DEFAULTS if name in _WHOLE_NUMBERS}
+    redrive, allowance = given.get("RedrivePolicy"), given.get("RedriveAllowPolicy")
+    return Settings(
+        given,
+        delay_ms=seconds["DelaySeconds"],
+        size_max=seconds["MaximumMessageSize"] // 1_000,
+        retention_ms=seconds["MessageRetentionPeriod"],
+        wait_ms=seconds["ReceiveMessageWaitTimeSeconds"],
+        visibility_ms=seconds["VisibilityTimeout"],
+        redrive=parse_redrive(redrive) if redrive else None,
+        allowance=parse_allowance(allowance) if allowance else None,
+        content_based=given.get("ContentBasedDeduplication") == "true",
+        per_group=given.get("DeduplicationScope") == "messageGroup",
+    )
+
+
+def write_settings(attributes: Attributes) -> str:
+    """The text that a queue's row keeps: all attributes but the policy, which has a column of its own."""
+    return json.dumps({name: value for name, value in attributes.items() if name != "Policy"}, separators=(",", ":"))
+
+
+def shown(attributes: Attributes, *, fifo: bool) -> dict[str, str]:
+    """All settings of a queue as GetQueueAttributes lists them, defaults included."""
+    full = {**DEFAULTS, **(FIFO_DEFAULTS if fifo else {}), **attributes}
+    return {name: value for name, value in full.items() if _HIDDEN_DEFAULTS.get(name) != value}
+
+
+def wants_fifo(given: Attributes) -> bool:
+    """Whether CreateQueue asks for a FIFO queue."""
+    return given.get("FifoQueue") == "true"
+
+
+def change(current: Attributes, given: Attributes, *, fifo: bool) -> dict[str, str]:
+    """The attributes after ``given`` was set; raises ``AwsError`` in SQS's words where something cannot be."""
+    _check_encryption(given)
+    changed = dict(current)
+    for name, value in given.items():
+        if name not in WRITABLE:
+            raise errors.unknown_attribute(name)
+        if name in _FIFO_ONLY:
+            _check_kind(name, value, fifo=fifo)
+        if name == "KmsMasterKeyId" or (value == "" and name in _DOCUMENTS):
+            changed.pop(name, None)
+        else:
+            changed[name] = _checked(name, value)
+    changed.pop("FifoQueue", None)  # the name says it
+    if (
+        changed.get("FifoThroughputLimit") == "perMessageGroupId"
+        and changed.get("DeduplicationScope") != "messageGroup"
+    ):
+        raise errors.invalid_attribute(
+            "FifoThroughputLimit",
+            "The perMessageGroupId value is allowed only when DeduplicationScope is messageGroup.",
+        )
+    return changed
+
+
+def _check_encryption(given: Attributes) -> None:
+    if not given.get("KmsMasterKeyId"):
+        return
+    if given.get("SqsManagedSseEnabled", "").lower() == "true":
+        raise AwsError(
+            "InvalidAttributeName",
+            "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or"
+            " SQS SSE.",
+        )
+    raise errors.invalid_attribute(
+        "KmsMasterKeyId", "Waypost has no KMS; encrypt the host's disk to encrypt what queues keep."
+    )
+
+
+def _check_kind(name: str, value: str, *, fifo: bool) -> None:
+    if not fifo:
+        if name in {"DeduplicationScope", "FifoThroughputLimit"}:
+            raise AwsError("InvalidAttributeName", f"You can specify the {name} only when FifoQueue is set to true.")
+        raise errors.unknown_attribute(name)
+    if name == "FifoQueue" and value == "false":
+        raise errors.invalid_attribute(name, "Modifying queue type is not supported.")
+
+
+def _checked(name: str, value: str) -> str:
+    """The value as it is kept."""
+    if name in _WHOLE_NUMBERS:
+        low, high = _WHOLE_NUMBERS[name]
+        if value.isascii() and value.isdigit() and len(value) < 10 and low <= int(value) <= high:
+            return str(int(value))
+        raise errors.invalid_attribute(name)
+    if name in _CHOICES:
+        known = {choice.lower(): choice for choice in _CHOICES[name]}
+        if value.lower() in known:
+            return known[value.lower()]
+        raise errors.invalid_attribute(name)
+    _DOCUMENTS[name](value)
+    return value
+
+
+def difference(current: Attributes, given: Attributes, *, fifo: bool) -> str | None:
+    """The first attribute in which CreateQueue's wish differs from the queue that is there; None if none does."""
+    present = {**DEFAULTS, **_HIDDEN_DEFAULTS, **(FIFO_DEFAULTS if fifo else {}), **current}
+    for name, value in given.items():
+        if not _same(name, present.get(name, ""), value):
+            return name
+    return None
+
+
+def _same(name: str, one: str, other: str) -> bool:
+    if name in _DOCUMENTS:
+        return bool(_json(one) == _json(other))
+    if name in _WHOLE_NUMBERS:
+        return int(one) == int(other)
+    return one.lower() == other.lower()
+
+
+def _json(text: str) -> Any:
+    return json.loads(text) if text else None

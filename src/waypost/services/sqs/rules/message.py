@@ -1,0 +1,145 @@
+"""What a message may contain, how large it is, and which of its attributes a receiver asked for."""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from waypost.aws.errors import AwsError
+from waypost.services.sqs import errors
+from waypost.services.sqs.limits import ATTRIBUTE_NAME_MAX, ATTRIBUTE_TYPE_BYTES_MAX, MESSAGE_ATTRIBUTES_MAX
+
+Attributes = Mapping[str, Mapping[str, Any]]
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_RESERVED = re.compile(r"(aws|amazon)\.", re.IGNORECASE)
+_TYPE = re.compile(r"(String|Number|Binary)(\..+)?", re.DOTALL)
+_NUMBER_DIGITS_MAX = 38
+_NUMBER_EXPONENTS = (-128, 126)
+
+TRACE_HEADER = "AWSTraceHeader"
+
+SYSTEM_ATTRIBUTES = frozenset([
+    "All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp",
+    "SequenceNumber", "MessageDeduplicationId", "MessageGroupId", "AWSTraceHeader", "DeadLetterQueueSourceArn",
+])  # fmt: skip
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, dict[str, str]]).decode
+
+
+def check_body(body: str) -> bytes:
+    """A message's body in UTF-8; raises ``AwsError`` where it has characters that XML cannot write."""
+    # Most bodies are printable, which is quicker to see than that they have no forbidden character.
+    if not body.isprintable() and _FORBIDDEN.search(body):
+        raise AwsError(
+            "InvalidMessageContents",
+            "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to"
+            " #xFFFD | #x10000 to #x10FFFF.",
+        )
+    return body.encode()
+
+
+def check_attributes(attributes: Attributes) -> int:
+    """The bytes that message attributes take: names, types and values. Raises ``AwsError`` in SQS's words."""
+    if len(attributes) > MESSAGE_ATTRIBUTES_MAX:
+        raise errors.invalid(
+            f"Number of message attributes [{len(attributes)}] exceeds the allowed maximum [{MESSAGE_ATTRIBUTES_MAX}]."
+        )
+    return sum(_check_name(name) + _check_value(name, value, "(user) ") for name, value in attributes.items())
+
+
+def _check_name(name: str) -> int:
+    if not name:
+        raise errors.invalid("The request must contain non-empty message attribute name.")
+    if len(name) > ATTRIBUTE_NAME_MAX:
+        raise errors.invalid("Length of message attribute name must be less than 256 bytes.")
+    if _RESERVED.match(name):
+        raise errors.invalid(
+            f"Message (user) attribute name '{name}' is invalid. You must not use a reserved prefix: AWS., Amazon."
+        )
+    if not _NAME.fullmatch(name):
+        raise errors.invalid(
+            f"Message (user) attribute name '{name}' is invalid. It can contain A-Z, a-z, 0-9, underscores (_), hyphens"
+            " (-), and periods (.), and periods neither at its ends nor one after another."
+        )
+    return len(name)
+
+
+def _check_value(name: str, value: Mapping[str, Any], kind: str) -> int:
+    if value.get("StringListValues") or value.get("BinaryListValues"):
+        raise AwsError(
+            "UnsupportedOperation", "Message attribute list values in SendMessage operation are not supported."
+        )
+    data_type = value.get("DataType")
+    if not data_type:
+        raise errors.invalid(f"The message attribute '{name}' must contain non-empty message attribute type.")
+    match = _TYPE.fullmatch(data_type)
+    if match is None or len(data_type.encode()) > ATTRIBUTE_TYPE_BYTES_MAX:
+        raise errors.invalid(
+            f"The type of message {kind}attribute '{name}' is invalid. You must use only the following supported type"
+            " prefixes: Binary, Number, String."
+        )
+    binary = match[1] == "Binary"
+    content = value.get("BinaryValue" if binary else "StringValue")
+    if not content or value.get("StringValue" if binary else "BinaryValue"):
+        raise errors.invalid(f"Message {kind}attribute '{name}' must contain a non-empty value of type '{match[1]}'.")
+    if not binary:
+        content = check_body(content)
+    if match[1] == "Number" and not _is_number(content.decode()):
+        raise errors.invalid(f"Can't cast the value of message {kind}attribute '{name}' to a number.")
+    return len(data_type.encode()) + len(content)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        return False
+    low, high = _NUMBER_EXPONENTS
+    return number.is_finite() and len(number.as_tuple().digits) <= _NUMBER_DIGITS_MAX and (
+        number.is_zero() or low <= number.adjusted() <= high
+    )  # fmt: skip
+
+
+def trace_header(attributes: Attributes) -> str | None:
+    """The value of the one system attribute that a sender can set; raises ``AwsError`` for others."""
+    for name, value in attributes.items():
+        if name != TRACE_HEADER:
+            raise errors.invalid(f"Message system attribute name '{name}' is invalid.")
+        _check_value(name, value, "system ")
+        if value["DataType"] != "String":
+            raise errors.invalid(f"The type of message system attribute '{name}' must be String.")
+    value = attributes.get(TRACE_HEADER, {})
+    return value.get("StringValue")
+
+
+def write_attributes(attributes: Attributes) -> str:
+    """Message attributes as a row keeps them: binary values in base64."""
+    return _encode({name: _kept(value) for name, value in attributes.items()}).decode()
+
+
+def _kept(value: Mapping[str, Any]) -> dict[str, Any]:
+    content = "BinaryValue" if value["DataType"].startswith("Binary") else "StringValue"
+    return {content: value[content], "DataType": value["DataType"]}
+
+
+def read_attributes(text: str, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The attributes that a receiver named, out of a row: ``All``, a name, or a prefix with ``.*``."""
+    stored = _decode(text)
+    wanted = {name for pattern in names for name in stored if _matches(pattern, name)}
+    return {name: _read_value(value) for name, value in stored.items() if name in wanted}
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return pattern in {"All", name} or (pattern.endswith(".*") and name.startswith(pattern[:-2]))
+
+
+def _read_value(value: dict[str, str]) -> dict[str, Any]:
+    if "BinaryValue" in value:
+        return {"BinaryValue": base64.b64decode(value["BinaryValue"]), "DataType": value["DataType"]}
+    return value
