@@ -7,12 +7,14 @@ are placeholders; a placeholder stands for any value, and the same one always fo
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -145,6 +147,9 @@ def _compare_items(recorded: list[Any], actual: list[Any], bindings: Bindings, w
 
 # --- replaying
 
+_RETRIES = re.compile(r" \(reached max retries: \d+\)")
+"""What boto3 adds to a message when it was told not to retry."""
+
 
 @dataclass
 class Answer:
@@ -165,15 +170,18 @@ class Answer:
         name = (
             self.error.response["Error"]["Code"] if isinstance(self.error, ClientError) else type(self.error).__name__
         )
-        yield {"exception_typename": name, "exception_value": str(self.error)}
-        yield str(self.error)
+        shown = _RETRIES.sub("", str(self.error))
+        yield {"exception_typename": name, "exception_value": shown}
+        yield shown
 
 
 class Replay:
-    """One case on one account of its own."""
+    """One case."""
 
-    def __init__(self, case: dict[str, Any], account: str, client: Client) -> None:
+    def __init__(self, case: dict[str, Any], account: str, client: Client, over: threading.Event) -> None:
+        """``over`` ends every wait: the run was broken off."""
         self.case = case
+        self.over = over
         self.account = account
         self.client = client
         self.role = 0
@@ -246,7 +254,9 @@ class Replay:
         for arn in wanted:
             until = time.monotonic() + self.executions.pop(arn)
             while states.describe_execution(executionArn=arn)["status"] == "RUNNING" and time.monotonic() < until:
-                time.sleep(POLL_S)
+                # As a client has to: AWS has no call that waits for a Standard execution.
+                if self.over.wait(POLL_S):
+                    return
 
     def _compare(self) -> None:
         """Find for each recorded value, in order, the call that answered it."""
@@ -300,9 +310,23 @@ class Replay:
 def replay(recorded: list[dict[str, Any]], client: Client) -> dict[str, str | None]:
     """Replay every case; answers by name what differed, None where nothing did."""
 
-    def one(place: int) -> str | None:
-        return Replay(recorded[place], f"{200_000_000_000 + place}", client).run()
+    over = threading.Event()
+
+    # An account for each thread: a client takes longer to make than a case to replay.
+    accounts: SimpleQueue[str] = SimpleQueue()
+    for number in range(THREADS):
+        accounts.put(f"{200_000_000_000 + number}")
+
+    def one(case: dict[str, Any]) -> str | None:
+        account = accounts.get()
+        try:
+            return Replay(case, account, client, over).run()
+        finally:
+            accounts.put(account)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        outcomes = list(pool.map(one, range(len(recorded))))
+        try:
+            outcomes = list(pool.map(one, recorded))
+        finally:
+            over.set()
     return {case["case"]: outcome for case, outcome in zip(recorded, outcomes, strict=True)}

@@ -20,6 +20,8 @@ def passes(count: int) -> dict[str, Any]:
     return {"StartAt": "P0", "States": states}
 
 
+JSON_VALUES = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+
 LOOP = {
     "StartAt": "Count",
     "States": {
@@ -119,8 +121,7 @@ def test_the_same_start_again_answers_the_same(world: World) -> None:
         ("", "Invalid execution input."),
         (
             "not json",
-            "Unrecognized token 'not': was expecting (JSON String, Number, Array, Object or token"
-            + " 'null', 'true' or 'false')",
+            f"Unrecognized token 'not': was expecting {JSON_VALUES}",
         ),
         ("{'a': 1}", "Unexpected character (''' (code 39)): was expecting double-quote to start field name"),
         ('{"a": 1', "Unexpected end-of-input"),
