@@ -66,7 +66,7 @@ class Registry:
         if function is None:
             raise AwsError("UnknownOperationException", f"Waypost does not have {target.model} {operation} yet.")
         if not operation.startswith(INTERNAL):
-            self.router.operation(target.model, operation).validate(request)
+            self.router.operation(target.model, operation).check(request)
             refusal = self._refusals.get((service, operation))
             if refusal is not None:
                 refusal.check(request)
