@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from waypost.aws.codec import json, query, rest_json, rest_xml
-from waypost.aws.codec.jsonvalues import NotPlain, Readers, plain_type
+from waypost.aws.codec.jsonvalues import NotPlain, Readers, plain_type, without_nulls
 from waypost.aws.codec.parts import Parse, Protocol, Serialize, SerializeError, unreadable
 from waypost.aws.errors import AwsError
 from waypost.aws.message import HttpResponse
@@ -84,9 +84,12 @@ class CompiledOperation:
         def check(params: dict[str, Any]) -> None:
             try:
                 msgspec.convert(params, shape)
-            except msgspec.ValidationError as error:
+            except msgspec.ValidationError:
                 words(params)
-                raise unreadable(str(error)) from None
+                try:
+                    msgspec.convert(without_nulls(params), shape)
+                except msgspec.ValidationError as error:
+                    raise unreadable(str(error)) from None
 
         return check
 

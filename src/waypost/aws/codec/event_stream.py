@@ -104,7 +104,7 @@ def rpc_serializer(service: Service, shape: Shape, stream: str, writer: BodyWrit
 
     def serialize(response: dict[str, Any] | None, request_id: str) -> HttpResponse:
         first = dict(response or {})
-        events = first.pop(stream, ())
+        events = first.pop(stream, None) or ()
         head = [(":message-type", "event"), (":event-type", "initial-response"), (":content-type", "application/json")]
         return HttpResponse(
             200,

@@ -223,6 +223,8 @@ def to_float(number: float) -> float:
 
 
 def _read_blob(raw: Any) -> bytes:
+    if type(raw) is bytes:
+        return raw  # from a caller inside the server
     if type(raw) is not str:
         raise unreadable("only base-64-encoded strings are convertible to bytes")
     return from_base64(raw)

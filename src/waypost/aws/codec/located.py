@@ -84,18 +84,26 @@ def compile_reader(service: Service, operation: Operation) -> ReadLocated:
     return read
 
 
+Convert = tuple[str, Callable[[str], Any]]
+
+
 def _query_reader(service: Service, operation: Operation, members: dict[str, Ref]) -> Callable[[Pairs, Params], None]:
-    single: dict[str, tuple[str, Callable[[str], Any]]] = {}
-    several: dict[str, tuple[str, Callable[[str], Any]]] = {}
-    rest: list[tuple[str, bool]] = []
-    for name, ref in members.items():
-        shape = service.shape(ref)
-        if shape.type == "map" and shape.value is not None:
-            rest.append((name, service.shape(shape.value).type == "list"))
-        elif shape.type == "list" and shape.member is not None:
-            several[ref.location_name or name] = (name, _scalar(service, shape.member))
-        else:
-            single[ref.location_name or name] = (name, _scalar(service, ref))
+    kinds = {name: service.shape(ref).type for name, ref in members.items()}
+    single: dict[str, Convert] = {
+        ref.location_name or name: (name, _scalar(service, ref))
+        for name, ref in members.items()
+        if kinds[name] not in ("list", "map")
+    }
+    several: dict[str, Convert] = {
+        ref.location_name or name: (name, _scalar(service, element))
+        for name, ref in members.items()
+        if (element := service.shape(ref).member) is not None
+    }
+    rest = [
+        (name, service.shape(value).type == "list")
+        for name, ref in members.items()
+        if (value := service.shape(ref).value) is not None
+    ]
     literals = {name for name, _ in parse_form(operation.http.request_uri.partition("?")[2])}
 
     def read(pairs: Pairs, params: Params) -> None:

@@ -109,12 +109,14 @@ def _serializer(service: Service, operation: Operation) -> Serialize:
 
     def serialize(response: dict[str, Any] | None, request_id: str) -> HttpResponse:
         response = response or {}
-        headers: list[Header] = [content_type, (REQUEST_ID, request_id.encode())]
+        headers: list[Header] = [(REQUEST_ID, request_id.encode())]
         said = None if write_located is None else write_located(response, headers)
         result = status if said is None else said
         body = to_body(response)
         if result == 204 or result < 200:
-            return HttpResponse(result, headers[1:], b"")
+            return HttpResponse(result, headers, b"")
+        if write_located is None or not any(name == CONTENT_TYPE for name, _ in headers):
+            headers.append(content_type)
         return HttpResponse(result, headers, body)
 
     return serialize
@@ -143,9 +145,9 @@ def _body_serializer(service: Service, operation: Operation, shape: Shape) -> An
         name, ref, payload_shape = payload
         if payload_shape.eventstream:
             encode = event_stream.encoder(service, payload_shape, "application/json", body_writer)
-            return lambda response: encode(response.get(name, ()))
+            return lambda response: encode(response.get(name) or ())
         if payload_shape.type in ("blob", "string"):
-            return lambda response: value.encode() if isinstance(value := response.get(name, b""), str) else value
+            return lambda response: value.encode() if isinstance(value := response.get(name) or b"", str) else value
         write_payload = body_writer(service, ref.shape, payload_shape.members)
         return lambda response: write_payload(response.get(name) or {})
     members = located.in_body(shape.members)

@@ -99,10 +99,10 @@ def _body_serializer(service: Service, output: Ref, shape: Shape) -> tuple[Calla
     name, ref, payload_shape = payload
     if payload_shape.eventstream:
         encode = event_stream.encoder(service, payload_shape, "text/xml", document_writer)
-        return (lambda response: encode(response.get(name, ()))), event_stream.MEDIA_TYPE
+        return (lambda response: encode(response.get(name) or ())), event_stream.MEDIA_TYPE
     if payload_shape.type in ("blob", "string"):
         return (
-            lambda response: value.encode() if isinstance(value := response.get(name, b""), str) else value
+            lambda response: value.encode() if isinstance(value := response.get(name) or b"", str) else value
         ), b"application/octet-stream"
     root = ref.location_name or payload_shape.location_name or ref.shape
     write = document_writer(service, root, payload_shape.members)
