@@ -354,6 +354,7 @@ class SqliteStore:
         try:
             db = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READWRITE)
             try:
+                db.set_busy_timeout(5_000)
                 db.execute("PRAGMA cache_size=-256")
                 db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             finally:
