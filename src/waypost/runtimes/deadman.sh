@@ -8,6 +8,6 @@ while read -r verb group; do
     esac
 done
 for group in $groups; do
-    kill -9 -- "-$group" 2>/dev/null
+    kill -s KILL -- "-$group" 2>/dev/null
 done
 exit 0
