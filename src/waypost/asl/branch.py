@@ -60,14 +60,17 @@ class Head(msgspec.Struct, omit_defaults=True):
     """Root only: when the whole execution times out (0: never)."""
 
 
+NOTHING = msgspec.Raw(b"null")
+
+
 class Body(msgspec.Struct, frozen=True, dict=True, omit_defaults=True):
     """The documents of a branch."""
 
     input: msgspec.Raw
     """The raw input of the current state, or of the state about to be entered; of a branch that is done, its result."""
-    variables: msgspec.Raw | None = None
+    variables: msgspec.Raw = NOTHING
     """Workflow variables of this scope and the outer ones, an object."""
-    item: msgspec.Raw | None = None
+    item: msgspec.Raw = NOTHING
     """In a Map's iteration: the context object's ``Map``."""
 
     @cached_property

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from waypost.asl import retry
-from waypost.asl.branch import ROOT, Body, Branches, Changed, Head
+from waypost.asl.branch import NOTHING, ROOT, Body, Branches, Changed, Head
 from waypost.asl.commands import Abandon, Command, ContinueLater, Finish, StartTimer
 from waypost.asl.dataflow import Flow, merged
 from waypost.asl.document import Document
@@ -109,9 +109,9 @@ class Live:
         return self._document
 
     @property
-    def item(self) -> msgspec.Raw | None:
+    def item(self) -> msgspec.Raw:
         """The context object's ``Map``, inside an iteration that asks for it."""
-        return None if self.body is None else self.body.item
+        return NOTHING if self.body is None else self.body.item
 
     def rewrite(self, document: Document) -> None:
         """Give the branch another document."""
@@ -127,8 +127,8 @@ class Live:
         kept = self.body
         body = Body(
             input=msgspec.Raw(self.document.text.encode()),
-            variables=None if kept is None else kept.variables,
-            item=None if kept is None else kept.item,
+            variables=NOTHING if kept is None else kept.variables,
+            item=NOTHING if kept is None else kept.item,
         )
         body.__dict__["document"] = self.document
         return Changed(self.head, body)
@@ -189,7 +189,7 @@ class Run:
         )
         body = parent.body
         if item is not None:
-            body = Body(input=msgspec.Raw(b"null"), variables=None if body is None else body.variables, item=item)
+            body = Body(input=msgspec.Raw(b"null"), variables=NOTHING if body is None else body.variables, item=item)
         child = self._lives[head.id] = Live(head, self.branches, document, body)
         self.ready.append(child)
         return child
@@ -292,12 +292,12 @@ class Run:
             context["Task"] = {"Token": head.token}
         if item is not None:
             context["Map"] = item
-        elif live.item is not None:
+        elif live.item != NOTHING:
             context["Map"] = msgspec.json.decode(live.item)
         return context
 
     def token(self, live: Live) -> str:
-        """Make the task token of the current attempt: unguessable, as the seed is, after what the seed shows of itself."""
+        """Make the current attempt's task token: what the seed shows of itself, then something unguessable."""
         text = f"{self.seed}/{live.head.id}/{live.head.attempt}/token"
         shown = self.seed.rpartition(":")[0]
         return shown + base64.urlsafe_b64encode(hashlib.sha512(text.encode()).digest()[:48]).decode()
@@ -318,7 +318,8 @@ class Run:
             live = self.ready.popleft()
             while live.head.phase == "ready" and not self.finished:
                 if self._transitions >= TRANSITIONS_MAX:
-                    self.ready.appendleft(live)
+                    # To the end: a loop must not starve its siblings.
+                    self.ready.append(live)
                     self.postpone()
                     return
                 self._transitions += 1
