@@ -54,12 +54,14 @@ class World:
         self.invoked: list[FunctionCall] = []
         self.region = REGION
         self.account = ACCOUNT
+        self.called_in: list[str] = []
         self.leased: list[tuple[Job, Perform]] = []
 
     # --- the neighbours
 
     def call(self, tx: Tx, ctx: Context, service: str, operation: str, request: Params) -> Params:
         inner = msgspec.structs.replace(ctx, wire="internal", started_ms=0)
+        self.called_in.append(ctx.account)
         if service == "states":
             answer = states.SERVICE.operations[operation](tx, inner, request)
             assert isinstance(answer, dict)

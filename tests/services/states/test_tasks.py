@@ -61,6 +61,18 @@ def test_a_message_is_sent_in_the_transaction_of_the_start(world: World) -> None
     assert world.nothing_left()
 
 
+def test_a_call_under_credentials_is_made_in_their_account(world: World) -> None:
+    role = "arn:aws:iam::222222222222:role/theirs"
+    arn = world.start(task(SEND, {"QueueUrl": QUEUE, "MessageBody": "m"}, Credentials={"RoleArn": role}))
+    assert world.status(arn) == "SUCCEEDED"
+    assert world.called_in == ["222222222222"]
+    assert world.details(arn, "TaskScheduled")["taskCredentials"] == {"roleArn": role}
+    world.functions["f"] = lambda _: 1
+    world.start(invoke(Credentials={"RoleArn": role}), name="n")
+    world.work()
+    assert world.called_in[1:] == ["222222222222"]
+
+
 def test_a_call_that_is_refused_fails_the_task(world: World) -> None:
     missing = task(SEND, {"QueueUrl": QUEUE + "x", "MessageBody": "m"})
     failed = world.details(world.start(missing), "TaskFailed")

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from waypost import arn as arns
 from waypost.asl.commands import ContinueLater, Finish, ScheduleTask, StartTimer
 from waypost.asl.events import Continue, Event, Started, Stop, TaskSettled, TaskStarted, TaskSubmitted
 from waypost.asl.machine import step
@@ -166,11 +167,20 @@ def called(
     """Make a call in this transaction. Raises TaskFailed where the service refused it."""
     reply = Reply(ctx.ids.uuid(), ctx.now_ms)
     try:
-        response = ctx.calls.call(tx, ctx, plan.service, plan.operation, plan.request)
+        response = ctx.calls.call(tx, acting(ctx, command.role_arn), plan.service, plan.operation, plan.request)
     except AwsError as error:
         raise integration.failure(error, reply) from error
     output = _encode(integration.output(task, response, reply)).decode()
     return answered(ctx, command, output)
+
+
+def acting(ctx: Context, role_arn: str | None) -> Context:
+    """The context of a call under a Task's ``Credentials``: it is made in the account of that role."""
+    role = None if role_arn is None else arns.parse(role_arn)
+    if role is None or not role.account or role.account == ctx.account:
+        return ctx
+    caller = ctx.caller._replace(account=role.account, arn=str(role))
+    return msgspec.structs.replace(ctx, account=role.account, caller=caller)
 
 
 def answered(ctx: Context, command: ScheduleTask, output: str) -> TaskSubmitted | TaskSettled:

@@ -78,7 +78,8 @@ def _invoke(
 ) -> Perform:
     reply = Reply(ctx.ids.uuid(), ctx.now_ms)
     try:
-        prepared = ctx.calls.call(tx, ctx, "lambda", "waypost:PrepareInvoke", plan.request)
+        inner = driver.acting(ctx, command.role_arn)
+        prepared = ctx.calls.call(tx, inner, "lambda", "waypost:PrepareInvoke", plan.request)
     except AwsError as error:
         raise integration.failure(error, reply) from error
     call = prepared["Call"]
