@@ -129,7 +129,9 @@ exports.handler = (event, context, callback) => {
 async def test_from_nodejs24_on_there_are_no_callbacks(host: Host):
     plain = host.node("exports.handler = (event) => 'a value without a promise'", runtime="nodejs24.x")
     assert value(await host.invoke(plain)) == "a value without a promise"
-    spec = host.node("exports.handler = (event, context, callback) => callback(null, 1)", runtime="nodejs24.x", name="g")
+    spec = host.node(
+        "exports.handler = (event, context, callback) => callback(null, 1)", runtime="nodejs24.x", name="g"
+    )
     assert failure(await host.invoke(spec))["errorType"] == "Runtime.CallbackHandlerDeprecated"
 
 
@@ -190,14 +192,29 @@ async def test_an_error_is_a_document_and_the_environment_lives_on(host: Host, b
 @pytest.mark.parametrize(
     ("files", "handler", "error_type", "message"),
     [
-        ({"index.js": "require('nowhere')"}, "index.handler", "Runtime.ImportModuleError", "Error: Cannot find module 'nowhere'"),
+        (
+            {"index.js": "require('nowhere')"},
+            "index.handler",
+            "Runtime.ImportModuleError",
+            "Error: Cannot find module 'nowhere'",
+        ),
         ({"index.js": ""}, "absent.handler", "Runtime.ImportModuleError", "Error: Cannot find module 'absent'"),
         ({"index.js": "exports.handler = ("}, "index.handler", "Runtime.UserCodeSyntaxError", "SyntaxError: "),
         ({"index.mjs": "export const handler = ("}, "index.handler", "Runtime.UserCodeSyntaxError", "SyntaxError: "),
         ({"index.js": ""}, "index.handler", "Runtime.HandlerNotFound", "index.handler is undefined or not exported"),
-        ({"index.js": "exports.handler = 5"}, "index.handler", "Runtime.HandlerNotFound", "index.handler is not a function"),
+        (
+            {"index.js": "exports.handler = 5"},
+            "index.handler",
+            "Runtime.HandlerNotFound",
+            "index.handler is not a function",
+        ),
         ({"index.js": ""}, "handler", "Runtime.MalformedHandlerName", "Bad handler"),
-        ({"index.js": ""}, "../index.handler", "Runtime.MalformedHandlerName", "'../index.handler' is not a valid handler name."),
+        (
+            {"index.js": ""},
+            "../index.handler",
+            "Runtime.MalformedHandlerName",
+            "'../index.handler' is not a valid handler name.",
+        ),
         ({"index.js": "throw new RangeError('at init')"}, "index.handler", "RangeError", "at init"),
     ],
 )

@@ -239,8 +239,18 @@ async def test_an_exception_is_a_document_and_the_environment_lives_on(host: Hos
 @pytest.mark.parametrize(
     ("source", "handler", "error_type", "message"),
     [
-        ("import nowhere", "index.handler", "Runtime.ImportModuleError", "Unable to import module 'index': No module named 'nowhere'"),
-        ("", "absent.handler", "Runtime.ImportModuleError", "Unable to import module 'absent': No module named 'absent'"),
+        (
+            "import nowhere",
+            "index.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'index': No module named 'nowhere'",
+        ),
+        (
+            "",
+            "absent.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'absent': No module named 'absent'",
+        ),
         ("def handler(:", "index.handler", "Runtime.UserCodeSyntaxError", "Syntax error in module 'index': "),
         ("", "index.handler", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'index'"),
         ("", "handler", "Runtime.MalformedHandlerName", "Bad handler 'handler': "),
@@ -330,7 +340,9 @@ async def test_a_response_over_the_limit(host: Host):
 @hosted()
 async def test_a_large_event_arrives_whole(host: Host):
     event = json.dumps(["x" * 6_000_000]).encode()
-    assert value(await host.invoke(host.python("def handler(event, context): return len(event[0])"), event)) == 6_000_000
+    assert (
+        value(await host.invoke(host.python("def handler(event, context): return len(event[0])"), event)) == 6_000_000
+    )
 
 
 @hosted()

@@ -35,7 +35,9 @@ BASE = "/2018-06-01/runtime/"
 )
 @hosted()
 async def test_calls_that_are_refused(host: Host, method, path, status, error_type):
-    spec = host.python(CLIENT + f"def handler(event, context): return call({method!r}, {path!r}, b'' if event else None)")
+    spec = host.python(
+        CLIENT + f"def handler(event, context): return call({method!r}, {path!r}, b'' if event else None)"
+    )
     answer = json.loads((await host.invoke(spec)).payload)
     assert answer[0] == status
     assert answer[1]["errorType"] == error_type
