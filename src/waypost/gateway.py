@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
+from typing import Any, cast
 
 from waypost.admin import Admin
 from waypost.aws.errors import AwsError
@@ -19,8 +20,9 @@ from waypost.work.engine import ClientGone, Engine
 log = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Coroutine[Any, Any, Message]]
+Send = Callable[[Message], Awaitable[None]]
 Sessions = Callable[[Tx, str, int], Caller | None]
 
 DEFAULT_ACCOUNT = "000000000000"
@@ -186,11 +188,17 @@ class Gateway:
                 raise BodyTooLarge
         return b"".join(parts)
 
-    async def _receive(self, receive: Receive) -> MutableMapping[str, Any]:
+    async def _receive(self, receive: Receive) -> Message:
         """The next part of a body; a client that stops sending does not hold the connection for ever."""
+        waiting = receive()
+        try:
+            # Nearly always the body came with its head: then no timer is armed.
+            first = waiting.send(None)
+        except StopIteration as done:
+            return cast("Message", done.value)
         try:
             async with asyncio.timeout(self._body_idle_s):
-                return await receive()
+                return await _resume(waiting, first)
         except TimeoutError:
             raise BodyCutOff from None
 
@@ -204,6 +212,22 @@ class Gateway:
         except Unroutable as refused:
             return render_error(error, refused.wire, refused.model, None, request_id)
         return routed.operation.serialize_error(error, request_id)
+
+
+@types.coroutine
+def _resume(begun: Coroutine[Any, Any, Message], yielded: Any) -> Generator[Any, Any, Message]:
+    """Await a coroutine that has run to its first suspension already."""
+    while True:
+        try:
+            sent = yield yielded
+        except BaseException as error:  # noqa: BLE001 (cancellation, on its way into the coroutine)
+            resume, value = begun.throw, error
+        else:
+            resume, value = begun.send, sent  # type: ignore[assignment]
+        try:
+            yielded = resume(value)
+        except StopIteration as done:
+            return cast("Message", done.value)
 
 
 class _Leaving:

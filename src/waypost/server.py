@@ -178,6 +178,7 @@ def http_config(app: Any, *, grace_s: int, log_level: str = "warning") -> uvicor
     """The HTTP stack, the same for the server and for the benchmark's floor."""
     return uvicorn.Config(
         app, loop="none", http="httptools", ws="none", lifespan="off", access_log=False, server_header=False,
+        proxy_headers=False,
         log_config=None, log_level=log_level, timeout_graceful_shutdown=grace_s, timeout_keep_alive=75, backlog=1024,
     )  # fmt: skip
 
