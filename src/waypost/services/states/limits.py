@@ -1,10 +1,13 @@
 """Quotas of Step Functions: docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html."""
 
 NAME_MAX = 80
+"""Characters of a machine's, execution's or activity's name."""
 INPUT_MAX_BYTES = 262_144
 """Input and output of states, tasks and executions, in UTF-8."""
 TAGS_MAX = 50
+"""Tags of a machine or an activity."""
 PAGE_DEFAULT = 100
+"""Items of a page where maxResults says nothing."""
 TOKEN_TTL_MS = 24 * 3_600_000
 """How long a page token is good for."""
 RETENTION_MS = 90 * 86_400_000
@@ -22,5 +25,6 @@ HISTORY_ROW_BYTES = 1 << 20
 SWEEP_BATCH = 200
 """Executions removed in one transaction."""
 SWEEP_EVERY_MS = 86_400_000
+"""How often a machine's expired executions are looked for."""
 PROGRAMS_MAX = 500
 """Compiled definitions kept in memory."""
