@@ -80,6 +80,7 @@ class Definition:
         if not states:
             reader.note("Value cannot be empty", f"{location}/States")
         scopes = [(fields, location)]
+        around = reader.state
         for name, state in states.items():
             where = f"{location}/States/{name}"
             if not isinstance(state, dict):
@@ -87,6 +88,7 @@ class Definition:
                 continue
             self._name(name, where)
             scopes += self._state(name, state, where)
+        reader.state = around
         return scopes
 
     def _name(self, name: str, location: str) -> None:
@@ -106,8 +108,6 @@ class Definition:
         reader.only(fields, tables.STATES[kind], location)
         reader.string(fields, "Comment", location)
         language = self._state_language(fields, location)
-        if "Assign" in fields:
-            reader.refuse("Assign", location)
         if kind in ("Task", "Wait", "Pass", "Parallel", "Map"):
             moves = fields if fields.get("End") is not False else {**fields, "End": None}
             moves = {key: value for key, value in moves.items() if key != "End" or value is not None}
@@ -117,6 +117,7 @@ class Definition:
         before = len(reader.problems)
         # Known before the states inside it are read, so that a nested state of the same name is told.
         self.states[name] = _UNREAD
+        reader.state = name
         if language == "JSONata":
             return self._foreign(kind, fields, location)
         state, scopes = self._builders[kind](name, fields, location)
@@ -190,14 +191,13 @@ class Definition:
         for index, entry in enumerate(entries):
             where = f"{location}/Catch[{index}]"
             reader.only(entry, tables.CATCHER, where)
-            if "Assign" in entry:
-                reader.refuse("Assign", where)
             reader.required(entry, ("Next",), where)
             found.append(
                 Catcher(
                     error_equals=self._error_names(entry, where, last=index == len(entries) - 1),
                     next=reader.string(entry, "Next", where) or "",
                     result_path=reader.reference_path(entry, "ResultPath", where),
+                    assign=reader.assign(entry, where),
                 )
             )
         return tuple(found)
@@ -221,7 +221,8 @@ class Definition:
     def _pass(self, name: str, fields: Fields, location: str) -> "_Read":
         result = Document(fields["Result"]) if "Result" in fields else None
         flow = self._flow(fields, location)
-        return PassState(name=name, type="Pass", next=_next(fields), flow=flow, result=result), []
+        assign = self.reader.assign(fields, location)
+        return PassState(name=name, type="Pass", next=_next(fields), flow=flow, result=result, assign=assign), []
 
     def _succeed(self, name: str, fields: Fields, location: str) -> "_Read":
         return SucceedState(name=name, type="Succeed", flow=self._flow(fields, location)), []
@@ -253,7 +254,9 @@ class Definition:
         ]
         default = reader.string(fields, "Default", location)
         flow = self._flow(fields, location)
-        return ChoiceState(name=name, type="Choice", next=default, flow=flow, choices=tuple(choices)), []
+        assign = reader.assign(fields, location)
+        state = ChoiceState(name=name, type="Choice", next=default, flow=flow, choices=tuple(choices), assign=assign)
+        return state, []
 
     def _wait(self, name: str, fields: Fields, location: str) -> "_Read":
         reader = self.reader
@@ -267,6 +270,7 @@ class Definition:
             name=name,
             type="Wait",
             next=_next(fields),
+            assign=self.reader.assign(fields, location),
             flow=self._flow(fields, location),
             seconds=reader.whole(fields, "Seconds", location, 0, SECONDS_MAX),
             timestamp_ms=None if instant_ns is None else -(-instant_ns // 1_000_000),
@@ -287,6 +291,7 @@ class Definition:
             name=name,
             type="Task",
             next=_next(fields),
+            assign=self.reader.assign(fields, location),
             flow=self._flow(fields, location),
             retriers=self._retriers(fields, location),
             catchers=self._catchers(fields, location),
@@ -350,6 +355,7 @@ class Definition:
             name=name,
             type="Parallel",
             next=_next(fields),
+            assign=self.reader.assign(fields, location),
             flow=self._flow(fields, location),
             retriers=self._retriers(fields, location),
             catchers=self._catchers(fields, location),
@@ -378,6 +384,7 @@ class Definition:
             name=name,
             type="Map",
             next=_next(fields),
+            assign=self.reader.assign(fields, location),
             flow=self._flow(fields, location, parameters=False),
             retriers=self._retriers(fields, location),
             catchers=self._catchers(fields, location),

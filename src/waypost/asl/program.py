@@ -24,6 +24,8 @@ class Program(msgspec.Struct, frozen=True):
     type: MachineType
     resources: tuple[tuple[str, Resource], ...]
     """(location, resource) of every Task: for the service to check that it can run them."""
+    variable_references: dict[str, list[str]] = {}
+    """The variables that each state reads, by the state's name, sorted: as DescribeStateMachine shows them."""
 
 
 def parse(definition: str, machine_type: MachineType = "STANDARD") -> Program:
@@ -41,7 +43,8 @@ def parse(definition: str, machine_type: MachineType = "STANDARD") -> Program:
     if problems:
         raise InvalidDefinition(problems)
     timeout_ms = None if read.timeout_s is None else read.timeout_s * 1000
-    return Program(fields["StartAt"], read.states, timeout_ms, machine_type, tuple(read.resources))
+    references = {state: sorted(names) for state, names in read.reader.references.items()}
+    return Program(fields["StartAt"], read.states, timeout_ms, machine_type, tuple(read.resources), references)
 
 
 def _json(definition: str) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from waypost.asl.dataflow import Template, compile_expression
 from waypost.asl.intrinsics import Intrinsic
 from waypost.asl.jsonpath import ROOT, Path, compile_path
 from waypost.asl.pathscan import PathSyntaxError
-from waypost.asl.problems import SCHEMA, UNSUPPORTED, Problem
+from waypost.asl.problems import INVALID_VARIABLE, RESERVED_VARIABLE, SCHEMA, UNSUPPORTED, Problem
 
 Fields = dict[str, Any]
+VARIABLE_NAME_MAX = 80
 
 
 class Reader:
@@ -18,6 +19,10 @@ class Reader:
         self.problems: list[Problem] = []
         self.unsupported: list[Problem] = []
         """What AWS runs and Waypost does not yet; reported when nothing else is wrong."""
+        self.references: dict[str, set[str]] = {}
+        """The variables that each state reads."""
+        self.state = ""
+        """The state that is being read."""
 
     def note(self, message: str, location: str, code: str = SCHEMA) -> None:
         """Note a problem."""
@@ -154,7 +159,7 @@ class Reader:
         except PathSyntaxError:
             self.note("Value must be a valid JSONPath.", f"{location}/{name}")
             return None
-        self._check_variable(path, f"{location}/{name}")
+        self._reference(path)
         return path
 
     def reference_path(self, fields: Fields, name: str, location: str) -> Path | None:
@@ -178,7 +183,7 @@ class Reader:
         if not path.reference:
             self.note("Value is not a Reference Path", where)
             return None
-        self._check_variable(path, where)
+        self._reference(path)
         return path
 
     def variable(self, fields: Fields, name: str, location: str) -> Path | None:
@@ -193,7 +198,7 @@ class Reader:
             reason = "" if value.startswith("$") else ": Reference path didn't start with '$'"
             self.note(f"Value is not a Reference Path{reason}", where)
             return None
-        self._check_variable(path, where)
+        self._reference(path)
         return path
 
     def expression(self, fields: Fields, name: str, location: str) -> Path | Intrinsic | None:
@@ -207,7 +212,7 @@ class Reader:
         except PathSyntaxError:
             self.note("Value must be a valid JSONPath or a valid intrinsic function call", where)
             return None
-        self._check_expression(expression, where)
+        self._check_expression(expression)
         return expression
 
     def template(self, fields: Fields, name: str, location: str) -> Template | None:
@@ -238,12 +243,24 @@ class Reader:
                 message = f"The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"
                 self.note(message, location)
                 continue
-            self._check_expression(expression, location)
+            self._check_expression(expression)
 
-    def _check_expression(self, expression: Path | Intrinsic, location: str) -> None:
+    def assign(self, fields: Fields, location: str) -> Template | None:
+        """Read an ``Assign``; None if it is not there."""
+        for key in fields["Assign"] if isinstance(fields.get("Assign"), dict) else ():
+            name = key.removesuffix(".$")
+            where = f"{location}/Assign"
+            if name == "states":
+                self.note("Cannot assign to reserved variable '$states'.", where, RESERVED_VARIABLE)
+            elif not name.isidentifier() or len(name) > VARIABLE_NAME_MAX:
+                told = f"Invalid variable name '{name}': the variable name contains invalid characters."
+                self.note(told, where, INVALID_VARIABLE)
+        return self.template(fields, "Assign", location)
+
+    def _check_expression(self, expression: Path | Intrinsic) -> None:
         for path in expression.paths if isinstance(expression, Intrinsic) else (expression,):
-            self._check_variable(path, location)
+            self._reference(path)
 
-    def _check_variable(self, path: Path, location: str) -> None:
+    def _reference(self, path: Path) -> None:
         if path.scope not in ("$", "$$"):
-            self.refuse(f"The variable '${path.scope}'", location)
+            self.references.setdefault(self.state, set()).add(path.scope)

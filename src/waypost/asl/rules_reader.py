@@ -25,9 +25,8 @@ def choice(reader: Reader, fields: Fields, location: str) -> Choice:
     """Read an entry of ``Choices``."""
     reader.only(fields, _FIELDS | {"Next", "Assign", "Output"}, location)
     reader.required(fields, ("Next",), location)
-    if "Assign" in fields:
-        reader.refuse("Assign", location)
-    return Choice(_rule(reader, fields, location), reader.string(fields, "Next", location) or "")
+    rule = _rule(reader, fields, location)
+    return Choice(rule, reader.string(fields, "Next", location) or "", reader.assign(fields, location))
 
 
 def _nested(reader: Reader, fields: Any, location: str) -> Rule:

@@ -16,8 +16,8 @@ import msgspec
 from waypost.asl import retry
 from waypost.asl.branch import NOTHING, ROOT, Body, Branches, Changed, Head
 from waypost.asl.commands import Abandon, Command, ContinueLater, Finish, StartTimer
-from waypost.asl.dataflow import Flow, merged
-from waypost.asl.document import Document
+from waypost.asl.dataflow import Flow, Template, merged
+from waypost.asl.document import SIZE_MAX, Document, compact
 from waypost.asl.errors import RUNTIME, TASK_FAILED, TIMEOUT, StateError, explain, oversized_error
 from waypost.asl.events import TimerKind
 from waypost.asl.jsonpath import Path
@@ -31,6 +31,8 @@ TRANSITIONS_MAX = 64
 """States entered in one step, before the rest is left to the next."""
 
 _WHOLE = {"truncated": False}
+
+Variables = dict[str, Any]
 
 
 class HistoryFull(Exception):  # noqa: N818  # it never leaves the step
@@ -47,6 +49,7 @@ class Catcher(msgspec.Struct, frozen=True):
     error_equals: tuple[str, ...]
     next: str
     result_path: Path | None
+    assign: Template | None = None
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +63,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     flow: Flow
     retriers: tuple[Retrier, ...] = ()
     catchers: tuple[Catcher, ...] = ()
+    assign: Template | None = None
+
+    def assigned(self, scope: Scope, document: Any) -> Variables | None:
+        """Answer the variables to assign on the way out, from what ``$`` stands for there; raises ``StateError``."""
+        return None if self.assign is None else self.assign.fill(scope.at(document)).value
 
     def begin(self, run: "Run", live: "Live") -> None:
         """Do the state's work, or start it; also called for each new try. Raises ``StateError``."""
@@ -82,7 +90,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Live:
     """A branch in a step's hands."""
 
-    __slots__ = ("_body", "_branches", "_document", "changed", "head", "rewritten", "stored")
+    __slots__ = ("_body", "_branches", "_document", "_variables", "changed", "head", "rewritten", "stored")
 
     def __init__(self, head: Head, branches: Branches, document: Document | None, body: Body | None = None) -> None:
         """``document`` is None for a branch that is stored: its body is loaded when it is needed."""
@@ -93,6 +101,21 @@ class Live:
         self._document = document
         self._branches = branches
         self._body = body
+        self._variables: Variables | None = None
+
+    @property
+    def variables(self) -> Variables:
+        """The variables this branch sees: its own, and those of the scopes around it."""
+        if self._variables is None:
+            body = self.body
+            known = body is not None and body.variables != NOTHING
+            self._variables = msgspec.json.decode(body.variables) if known and body is not None else {}
+        return self._variables
+
+    def assign(self, variables: Variables) -> None:
+        """Give variables new values."""
+        self._variables = self.variables | variables
+        self.rewritten = True
 
     @property
     def body(self) -> Body | None:
@@ -125,9 +148,12 @@ class Live:
         if not self.rewritten:
             return Changed(self.head, None)
         kept = self.body
+        variables = NOTHING if kept is None else kept.variables
+        if self._variables:
+            variables = msgspec.Raw(msgspec.json.encode(self._variables))
         body = Body(
             input=msgspec.Raw(self.document.text.encode()),
-            variables=NOTHING if kept is None else kept.variables,
+            variables=variables,
             item=NOTHING if kept is None else kept.item,
         )
         body.__dict__["document"] = self.document
@@ -187,10 +213,15 @@ class Run:
             state=start_at,
             last_event=previous,
         )
+        # What stays with the branch whatever becomes of its document.
         body = parent.body
-        if item is not None:
-            body = Body(input=msgspec.Raw(b"null"), variables=NOTHING if body is None else body.variables, item=item)
-        child = self._lives[head.id] = Live(head, self.branches, document, body)
+        variables = NOTHING if body is None else body.variables
+        if parent.rewritten and parent.variables:
+            variables = msgspec.Raw(msgspec.json.encode(parent.variables))
+        if item is None:
+            item = NOTHING if body is None else body.item
+        kept = Body(input=NOTHING, variables=variables, item=item)
+        child = self._lives[head.id] = Live(head, self.branches, document, kept)
         self.ready.append(child)
         return child
 
@@ -268,7 +299,7 @@ class Run:
         """Answer what an expression of the current state sees; ``purpose`` tells one evaluation from another."""
         head = live.head
         seed = f"{self.seed}/{head.id}/{head.attempt}/{purpose}"
-        return Scope(document, lambda: self._context(live, item), {}, seed)
+        return Scope(document, lambda: self._context(live, item), live.variables, seed)
 
     def _context(self, live: Live, item: Any) -> dict[str, Any]:
         execution, head = self.branches.execution, live.head
@@ -282,12 +313,10 @@ class Run:
                 "RedriveCount": execution.redrive_count,
             },
             "StateMachine": {"Id": execution.state_machine_arn, "Name": execution.state_machine_name},
-            "State": {
-                "Name": head.state,
-                "EnteredTime": format_ms(head.entered_ms),
-                "RetryCount": head.retry_count,
-            },
+            "State": {"Name": head.state, "EnteredTime": format_ms(head.entered_ms)},
         }
+        if self.states[head.state].type in ("Task", "Map", "Parallel"):
+            context["State"]["RetryCount"] = head.retry_count
         if head.token:
             context["Task"] = {"Token": head.token}
         if item is not None:
@@ -358,12 +387,21 @@ class Run:
         """Go on after the branch's current state raised an error of its own."""
         self.fail(live, error.error, explain(error, live.head.state, live.head.entered_event))
 
-    def leave(self, live: Live, state: State, output: Document, to: str | None = None) -> None:
+    def leave(
+        self, live: Live, state: State, output: Document, to: str | None = None, assigned: Variables | None = None
+    ) -> None:
         """Exit the current state and go on: to ``to``, or to its Next, or to the end of the branch."""
         head = live.head
         if output is not live.document and output.oversized:
             raise oversized_error(state.name)
         details = {"name": state.name, "output": output.text, "outputDetails": _WHOLE}
+        if assigned:
+            texts = {name: compact(value) for name, value in assigned.items()}
+            if sum(len(text.encode()) for text in texts.values()) > SIZE_MAX:
+                raise oversized_error(state.name)
+            details["assignedVariables"] = texts
+            details["assignedVariablesDetails"] = _WHOLE
+            live.assign(assigned)
         self.emit(live, f"{state.type}StateExited", "stateExitedEventDetails", details)
         live.rewrite(output)
         target = to or state.next
@@ -453,8 +491,11 @@ class Run:
     def _catch(self, live: Live, state: State, catcher: Catcher, caught: dict[str, Any]) -> None:
         try:
             output = merged(live.document, catcher.result_path, Document(caught))
+            assigned = None
+            if catcher.assign is not None:
+                assigned = catcher.assign.fill(self.scope(live, caught, "catch")).value
             self._rest(live.head)
-            self.leave(live, state, output, catcher.next)
+            self.leave(live, state, output, catcher.next, assigned)
         except StateError as error:
             # Nothing catches what goes wrong in a catcher.
             cause = explain(error, state.name, live.head.entered_event)

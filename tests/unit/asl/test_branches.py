@@ -203,8 +203,10 @@ def test_nested_maps():
         (
             {"items": 1},
             "States.Runtime",
-            "An error occurred while executing the state 'S' (entered at the event id #2). "
-            'Reference path "$.items" must point to array.',
+            (
+                "An error occurred while executing the state 'S' (entered at the event id #2). "
+                'Reference path "$.items" must point to array.'
+            ),
         ),
     ],
 )

@@ -161,8 +161,8 @@ def test_text_that_is_not_json():
     assert problem.code == "INVALID_JSON_DESCRIPTION"
     assert problem.location == '[Source: (String)"not a definition"; line: 1, column: 4]'
     assert problem.message == (
-        "Unrecognized token 'not': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
-        f"\n at {problem.location}"
+        "Unrecognized token 'not': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or "
+        f"'false')\n at {problem.location}"
     )
     assert problems('{"StartAt": "S",')[0].startswith("INVALID_JSON_DESCRIPTION: Unexpected end-of-input")
     assert problems('{"StartAt": "S",}')[0].startswith(
@@ -175,8 +175,6 @@ def test_text_that_is_not_json():
     ("definition", "told"),
     [
         (machine(QueryLanguage="JSONata"), "The query language JSONata"),
-        (machine({**PASS, "Assign": {"x": 1}}), "Assign"),
-        (machine({**PASS, "InputPath": "$x"}), "The variable '$x'"),
         (
             machine(
                 {
@@ -250,6 +248,35 @@ def test_express_refuses_what_waits():
         f"{SCHEMA}{told} '.waitForTaskToken' service integration  at /States/S/Resource"
     ]
     assert problems(activity, "EXPRESS") == [f"{SCHEMA}{told} Activity ARN at /States/S/Resource"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("states", "RESERVED_VARIABLE_NAME: Cannot assign to reserved variable '$states'. at /States/S/Assign"),
+        (
+            "a b",
+            (
+                "INVALID_VARIABLE_NAME: Invalid variable name 'a b': the variable name contains invalid characters. "
+                "at /States/S/Assign"
+            ),
+        ),
+    ],
+)
+def test_names_of_variables(name, message):
+    assert problems(machine({**PASS, "Assign": {name: 1}})) == [message]
+
+
+def test_the_variables_that_states_read():
+    inner = {"Type": "Pass", "Parameters": {"a.$": "States.Format('{}', $y)"}, "End": True}
+    state = {
+        "Type": "Map",
+        "ItemsPath": "$items",
+        "MaxConcurrencyPath": "$n",
+        "ItemProcessor": {"StartAt": "I", "States": {"I": inner}},
+        "End": True,
+    }
+    assert parse(json.dumps(machine(state))).variable_references == {"S": ["items", "n"], "I": ["y"]}
 
 
 def test_resources_are_listed_for_the_service():

@@ -101,8 +101,9 @@ class Matcher:
         self.known = {}
 
     def same(self, recorded, ours):
+        if not isinstance(recorded, str) and isinstance(ours, str):
+            ours = json.loads(ours)
         if isinstance(recorded, dict):
-            ours = json.loads(ours) if isinstance(ours, str) else ours
             assert isinstance(ours, dict), (recorded, ours)
             assert recorded.keys() == ours.keys(), (recorded, ours)
             for key in recorded:
@@ -173,4 +174,22 @@ def test_how_many_run_alone():
         pytest.skip(f"no recorded cases at {FILE}")
     count = len(list(histories()))
     print(f"recorded histories replayed in the core: {count}")
-    assert count >= 100
+    assert count >= 161
+
+
+def references():
+    for case in CASES:
+        for value in case["recorded"].values():
+            if isinstance(value, dict) and "variableReferences" in value and "stateMachineArn" in value:
+                create = next(step for step in case["steps"] if step["op"] == "CreateStateMachine")
+                yield pytest.param(create["params"]["definition"], value["variableReferences"], id=case["case"])
+                break
+
+
+@pytest.mark.skipif(not CASES, reason=f"no recorded cases at {FILE}")
+@pytest.mark.parametrize(("definition", "recorded"), list(references()))
+def test_recorded_variable_references(definition, recorded):
+    try:
+        assert parse(definition).variable_references == recorded
+    except InvalidDefinition as error:
+        pytest.skip(str(error))

@@ -1,7 +1,7 @@
 """Crashes, late and duplicate events, early timers: outcome and history stay those of an undisturbed run.
 
-The oracle is an undisturbed run of the same machine. The disturbed one stores rows as bytes after each step, loses steps
-before they are stored, and hears of everything more than once. Planted bugs prove that the comparison bites.
+The oracle is an undisturbed run of the same machine. The disturbed one stores rows as bytes after each step, loses
+steps before they are stored, and hears of everything more than once. Planted bugs prove that the comparison bites.
 """
 
 import functools

@@ -132,7 +132,7 @@ def test_context_object():
             "RedriveCount": 0,
         },
         "StateMachine": {"Id": "arn:aws:states:us-east-1:000000000000:stateMachine:machine", "Name": "machine"},
-        "State": {"Name": "S", "EnteredTime": "2023-11-14T22:13:20Z", "RetryCount": 0},
+        "State": {"Name": "S", "EnteredTime": "2023-11-14T22:13:20Z"},
     }
 
 
@@ -509,6 +509,60 @@ def test_too_much_data():
     assert failure(driver) == ("States.DataLimitExceeded", cause.format(FUNCTION))
     driver = one({"Type": "Pass", "Parameters": {"a.$": "$", "b.$": "$"}}, "x" * 200_000)
     assert failure(driver) == ("States.DataLimitExceeded", cause.format("S"))
+
+
+# Variables
+
+
+def test_variables_are_read_as_they_were_on_entry():
+    states = {
+        "S": {"Type": "Pass", "Result": {"q": 1}, "Assign": {"x.$": "$.q", "y": "why"}, "Next": "T"},
+        "T": {"Type": "Pass", "Parameters": {"old.$": "$x"}, "Assign": {"x": 2, "was.$": "$x"}, "Next": "W"},
+        "W": {"Type": "Wait", "Seconds": 5, "Assign": {"z.$": "$.old"}, "Next": "U"},
+        "U": {"Type": "Pass", "Parameters": {"all.$": "States.Array($x, $was, $y, $z)"}, "End": True},
+    }
+    driver = run({"StartAt": "S", "States": states})
+    assert driver.output == {"all": [2, 1, "why", 1]}
+    exited = driver.history[driver.types.index("PassStateExited")]["stateExitedEventDetails"]
+    assert exited["assignedVariables"] == {"x": "1", "y": '"why"'}
+    assert exited["assignedVariablesDetails"] == {"truncated": False}
+
+
+def test_variables_of_branches_stay_there():
+    inner = {"Type": "Wait", "Seconds": 1, "Assign": {"mine.$": "States.MathAdd($outer, 1)"}, "Next": "J"}
+    show = {"Type": "Pass", "InputPath": "$mine", "End": True}
+    states = {
+        "S": {"Type": "Pass", "Assign": {"outer": 1}, "Next": "M"},
+        "M": {
+            "Type": "Map",
+            "ItemProcessor": {"StartAt": "I", "States": {"I": inner, "J": show}},
+            "Assign": {"results.$": "$"},
+            "ResultPath": None,
+            "Next": "E",
+        },
+        "E": {"Type": "Pass", "InputPath": "$results", "Next": "F"},
+        "F": {"Type": "Pass", "InputPath": "$mine", "End": True},
+    }
+    driver = run({"StartAt": "S", "States": states}, [1, 2])
+    assert driver.finish.error == "States.Runtime"
+    assert driver.history[-2]["stateEnteredEventDetails"]["input"] == "[2,2]"
+
+
+def test_variables_of_choices_tasks_and_catchers():
+    catch = [{"ErrorEquals": ["E"], "Next": "C", "Assign": {"why.$": "$.Cause"}, "ResultPath": None}]
+    states = {
+        "S": {"Type": "Task", "Resource": LAMBDA, "Assign": {"got.$": "$.n"}, "ResultPath": None, "Next": "T"},
+        "T": {"Type": "Task", "Resource": LAMBDA, "Catch": catch, "Next": "C"},
+        "C": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$got", "NumericEquals": 7, "Next": "E", "Assign": {"rule": "first"}}],
+            "Default": "E",
+            "Assign": {"rule": "none"},
+        },
+        "E": {"Type": "Pass", "Parameters": {"all.$": "States.Array($got, $why, $rule)"}, "End": True},
+    }
+    driver = run({"StartAt": "S", "States": states}, {}, answers({"n": 7}, Exception("E", "because")))
+    assert driver.output == {"all": [7, "because", "first"]}
 
 
 # The execution as a whole

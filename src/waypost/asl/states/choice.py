@@ -3,6 +3,7 @@
 import msgspec
 
 from waypost.asl.choice_rules import Rule
+from waypost.asl.dataflow import Template
 from waypost.asl.errors import RUNTIME, StateError
 from waypost.asl.run import Live, Run, State
 
@@ -12,6 +13,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     rule: Rule
     next: str
+    assign: Template | None = None
 
 
 class ChoiceState(State, frozen=True, kw_only=True):
@@ -28,10 +30,11 @@ class ChoiceState(State, frozen=True, kw_only=True):
             scope = scope.at(selected.value)
         for choice in self.choices:
             if choice.rule(scope):
-                run.leave(live, self, flow.narrowed(selected, scope), choice.next)
+                assigned = None if choice.assign is None else choice.assign.fill(scope).value
+                run.leave(live, self, flow.narrowed(selected, scope), choice.next, assigned)
                 return
         if self.next is None:
             raise StateError(
                 RUNTIME, "Failed to transition out of the state. The state does not point to a next state."
             )
-        run.leave(live, self, flow.narrowed(selected, scope))
+        run.leave(live, self, flow.narrowed(selected, scope), assigned=self.assigned(scope, selected.value))

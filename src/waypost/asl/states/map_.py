@@ -98,6 +98,8 @@ class MapState(State, frozen=True, kw_only=True):
             value = scope.read(path)
         except PathError as error:
             raise StateError(RUNTIME, f"Invalid path '{path.text}' : {error}") from error
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
         if type(value) is not int or value < 0:
             shown = msgspec.json.encode(value).decode()
             told = f"The MaxConcurrencyPath field refers to value {shown}"

@@ -36,11 +36,14 @@ class ParallelState(State, frozen=True, kw_only=True):
 
 def join(run: Run, live: Live, state: State, previous: int) -> None:
     """Make the result out of the children's, and exit; raises ``StateError``."""
-    result = Document([] if state.flow.discards_result else run.results(live))
+    discarded = state.flow.discards_result and state.assign is None
+    result = Document([] if discarded else run.results(live))
     run.drop_children(live)
     live.head.last_event = previous
-    output = state.flow.output(live.document, result, run.scope(live, live.document.value, "out"))
+    scope = run.scope(live, live.document.value, "out")
+    output = state.flow.output(live.document, result, scope)
+    assigned = state.assigned(scope, result.value)
     if output is not live.document and output.oversized:
         raise oversized_error(state.name)
     run.emit(live, f"{state.type}StateSucceeded", advance=False)
-    run.leave(live, state, output)
+    run.leave(live, state, output, assigned=assigned)

@@ -21,4 +21,5 @@ class PassState(State, frozen=True, kw_only=True):
             effective = flow.effective(document, run.scope(live, document.value, "in"))
             effective = effective if self.result is None else self.result
         scope = run.scope(live, None, "out")
-        run.leave(live, self, flow.output(document, effective, scope))
+        output = flow.output(document, effective, scope)
+        run.leave(live, self, output, assigned=self.assigned(scope, effective.value) if self.assign else None)

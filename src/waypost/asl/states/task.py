@@ -179,8 +179,9 @@ def settled(run: Run, live: Live, event: TaskSettled) -> None:
         state.fail(run, live, "Failed", DATA_LIMIT, too_much.cause, None)
         return
     state.tell(run, live, "Succeeded", {"output": event.output, "outputDetails": _WHOLE})
-    output = state.flow.output(live.document, result, run.scope(live, live.document.value, "out"))
-    run.leave(live, state, output)
+    scope = run.scope(live, live.document.value, "out")
+    output = state.flow.output(live.document, result, scope)
+    run.leave(live, state, output, assigned=state.assigned(scope, result.value) if state.assign else None)
 
 
 def fired(run: Run, live: Live, event: TimerFired) -> None:

@@ -35,7 +35,8 @@ class WaitState(State, frozen=True, kw_only=True):
     def exit(self, run: Run, live: Live) -> None:
         """Hand the input on."""
         scope = run.scope(live, live.document.value, "out")
-        run.leave(live, self, self.flow.narrowed(self.flow.selected(live.document, scope), scope))
+        selected = self.flow.selected(live.document, scope)
+        run.leave(live, self, self.flow.narrowed(selected, scope), assigned=self.assigned(scope, selected.value))
 
     def _due_ms(self, run: Run, live: Live) -> int:
         if self.seconds is not None:
