@@ -1,14 +1,14 @@
 """Zips, unpacked with care."""
 
 import asyncio
-import os
+import io
 import stat
 import zipfile
 from pathlib import Path
 
 import pytest
-
 from tests.runtimes.hosting import digest, zipped
+
 from waypost.runtimes.code import UNZIPPED_MAX, CodeFolder, CodeRefused, folder_name, unpack
 
 
@@ -39,8 +39,6 @@ def entry(name: str, mode: int) -> zipfile.ZipInfo:
 
 def with_entries(*entries: tuple[zipfile.ZipInfo, bytes]) -> bytes:
     content = zipped({"near/file": "inside"})
-    import io
-
     sink = io.BytesIO(content)
     with zipfile.ZipFile(sink, "a") as archive:
         for info, data in entries:
@@ -189,7 +187,7 @@ def test_after_a_new_boot_nothing_is_believed(tmp_path):
 
     async def story():
         folder = await (await opened(tmp_path, zips)).of(sha)
-        os.chmod(folder / "index.py", 0o600)
+        (folder / "index.py").chmod(0o600)
         (folder / "index.py").write_text("")
         (tmp_path / "code/boot").write_text("an earlier one")
         folder = await (await opened(tmp_path, zips)).of(sha)

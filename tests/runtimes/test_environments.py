@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.runtimes.hosting import Host, HurriedClock, Watched, hosted
+
 from waypost.runtimes.invocation import FunctionThrottled, RuntimeMissing
 from waypost.testing.clock import VirtualClock
 
@@ -288,7 +288,7 @@ async def test_a_host_without_room_for_a_process(host: Host, monkeypatch):
     spec = host.python(GATED)
     await host.invoke(host.python(GATED, name="other"))
     monkeypatch.setattr("waypost.runtimes.process.subprocess.Popen", refuse)
-    with pytest.raises(FunctionThrottled, match="cannot start another environment: .*temporarily unavailable"):
+    with pytest.raises(FunctionThrottled, match=r"cannot start another environment: .*temporarily unavailable"):
         await host.invoke(spec)
     monkeypatch.undo()
     assert host.runtimes.environments == 1

@@ -1,6 +1,6 @@
 """Setting up what Node.js functions need, with stand-ins for npm and pip."""
 
-import os
+import shutil
 import stat
 
 import pytest
@@ -29,15 +29,13 @@ def host(tmp_path, monkeypatch):
     """A host with nothing but what the test puts into its ``bin``; answers where the runtimes go."""
     for name in ("HOME", "NVM_DIR", "PYENV_ROOT"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/bin")
+    (tmp_path / "bin").mkdir()
+    for tool in ("sh", "mkdir", "test", "echo"):
+        found = shutil.which(tool)
+        if found:
+            (tmp_path / "bin" / tool).symlink_to(found)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
-    for tool in ("node", "npm"):
-        if os.path.exists(f"/bin/{tool}"):
-            monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-            for needed in ("sh", "mkdir", "test", "echo"):
-                (tmp_path / "bin").mkdir(exist_ok=True)
-                if not (tmp_path / "bin" / needed).exists() and os.path.exists(f"/bin/{needed}"):
-                    (tmp_path / "bin" / needed).symlink_to(f"/bin/{needed}")
     return tmp_path / "runtimes"
 
 
@@ -100,13 +98,13 @@ def test_without_node_it_comes_from_pypi(host, tmp_path, monkeypatch):
 
 def test_a_pip_that_fails_is_passed_on(host, monkeypatch):
     monkeypatch.setattr(install.sys, "executable", "/nonexistent/python")
-    with pytest.raises(install.InstallFailed, match="no Node.js with npm, and pip cannot install it"):
+    with pytest.raises(install.InstallFailed, match=r"no Node\.js with npm, and pip cannot install it"):
         install.install_node(host)
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(host, tmp_path):
     host.write_text("a file")
-    with pytest.raises(install.InstallFailed, match="cannot install the Node.js parts into"):
+    with pytest.raises(install.InstallFailed, match=r"cannot install the Node\.js parts into"):
         install.install_node(host)
 
 

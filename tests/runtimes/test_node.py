@@ -4,7 +4,6 @@ import asyncio
 import json
 
 import pytest
-
 from tests.runtimes.hosting import Host, Watched, hosted, need_node, need_sdk
 
 
@@ -30,7 +29,8 @@ async def test_a_function_gets_its_event_and_context(host: Host):
 exports.handler = async (event, context) => {
   const left = context.getRemainingTimeInMillis();
   const { getRemainingTimeInMillis, done, fail, succeed, ...rest } = context;
-  return { event, left: left > 15000 && left <= 20000, rest, trace: process.env._X_AMZN_TRACE_ID, region: process.env.AWS_REGION };
+  const { _X_AMZN_TRACE_ID: trace, AWS_REGION: region } = process.env;
+  return { event, left: left > 15000 && left <= 20000, rest, trace, region };
 };
 """
     )
@@ -241,7 +241,8 @@ async def test_a_function_that_cannot_start(host: Host, files, handler, error_ty
 @hosted()
 async def test_an_error_that_ends_the_environment(host: Host, statement, error_type, message):
     spec = host.node(
-        f"exports.handler = async (event) => {{ if (event.die) {{ {statement}; await new Promise(() => {{}}) }} return 1 }}"
+        "const never = () => new Promise(() => {});\n"
+        f"exports.handler = async (event) => {{ if (event.die) {{ {statement}; await never() }} return 1 }}"
     )
     outcome = await host.invoke(spec, b'{"die": true}', request_id="r-1")
     document = failure(outcome)
@@ -338,7 +339,7 @@ async def test_the_sdk_comes_with_the_runtime(host: Host, kind):
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     ((name, head),) = SDK[kind].items()
     export = "export const handler" if name.endswith(".mjs") else "exports.handler"
     source = (

@@ -5,7 +5,6 @@ import json
 import os
 
 import pytest
-
 from tests.runtimes.hosting import PYTHON, Host, Watched, has, hosted
 
 OTHERS = [
@@ -32,7 +31,8 @@ async def test_a_function_gets_its_event_and_context(host: Host):
 def handler(event, context):
     left = context.get_remaining_time_in_millis()
     return {
-        "event": event, "id": context.aws_request_id, "arn": context.invoked_function_arn, "name": context.function_name,
+        "event": event, "id": context.aws_request_id, "arn": context.invoked_function_arn,
+        "name": context.function_name,
         "version": context.function_version, "memory": context.memory_limit_in_mb, "group": context.log_group_name,
         "stream": context.log_stream_name, "left": 15_000 < left <= 20_000, "custom": context.client_context.custom,
     }
@@ -115,12 +115,14 @@ async def test_a_function_sees_its_code_and_the_sdk_but_not_the_server(host: Hos
             "app/main.py": """
 import importlib.util, os, sys, tempfile
 from lib import near
+NAMES = ("waypost", "uvicorn", "msgspec", "boto3", "botocore", "six")
 def handler(event, context):
     with open(os.path.join(tempfile.gettempdir(), "x"), "w") as file:
         file.write("written")
     return {
-        "near": near.NAME, "cwd": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"], "tmp": tempfile.gettempdir() == os.environ["HOME"],
-        "modules": [name for name in ("waypost", "uvicorn", "msgspec", "boto3", "botocore", "six") if importlib.util.find_spec(name)],
+        "near": near.NAME, "cwd": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"],
+        "tmp": tempfile.gettempdir() == os.environ["HOME"],
+        "modules": [name for name in NAMES if importlib.util.find_spec(name)],
         "six": __import__("six").__version__, "quit": exit.__class__.__name__,
     }
 """,
@@ -151,7 +153,7 @@ async def test_boto3_speaks_to_the_server_as_the_functions_role(host: Host):
         heard.set_result(head.decode())
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     spec = host.python(
         "import boto3\n"
         "def handler(event, context):\n"
@@ -263,7 +265,7 @@ async def test_a_function_that_cannot_start(host: Host, source, handler, error_t
     document = failure(outcome)
     assert document["errorType"] == error_type
     assert document["errorMessage"].startswith(message)
-    assert host.log_has(f"INIT_REPORT Init Duration: ")
+    assert host.log_has("INIT_REPORT Init Duration: ")
     assert f"Status: error\tError Type: {error_type}" in host.lines[-1]
     assert outcome.log.decode().endswith(host.lines[-1] + "\n")
     assert b"START RequestId: r-1" in outcome.log

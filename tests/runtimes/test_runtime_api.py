@@ -1,11 +1,9 @@
 """The Runtime API, from the side of a runtime that misbehaves."""
 
 import asyncio
-
 import json
 
 import pytest
-
 from tests.runtimes.hosting import Host, hosted
 
 CLIENT = """
@@ -83,7 +81,8 @@ def handler(event, context):
     trailer = b""
     if event:
         body = base64.b64encode(event["error"].encode())
-        trailer = b"Lambda-Runtime-Function-Error-Type: Broken\\r\\nLambda-Runtime-Function-Error-Body: " + body + b"\\r\\n"
+        trailer = b"Lambda-Runtime-Function-Error-Type: Broken\\r\\n"
+        trailer += b"Lambda-Runtime-Function-Error-Body: " + body + b"\\r\\n"
     print(stream(context.aws_request_id, trailer))
 """
     )

@@ -125,10 +125,9 @@ class Runtimes:
             raise FunctionThrottled("the server is stopping")
         spec = call.spec
         fleet = self._fleet(spec)
-        if not fleet.idle and self._code.ready(spec.code_sha256) is None:
-            self._interpreters.of(spec.runtime)
+        if not fleet.idle and not (self._interpreters.known(spec.runtime) and self._code.ready(spec.code_sha256)):
             try:
-                await self._code.of(spec.code_sha256)
+                await self._prepare(spec)
             except CodeRefused as refused:
                 return FunctionOutcome(documents.error_document("InvalidZipFileException", str(refused)), "Unhandled")
             if self._closing:
@@ -138,9 +137,14 @@ class Runtimes:
         if fleet.idle:
             self._run(fleet.idle[-1], invocation)
         else:
-            self._interpreters.of(spec.runtime)
             self._wait(fleet, invocation)
         return await invocation.outcome
+
+    async def _prepare(self, spec: FunctionSpec) -> None:
+        """What comes before a first start and takes its time: find the interpreter, unpack the code."""
+        if not self._interpreters.known(spec.runtime):
+            await asyncio.to_thread(self._interpreters.of, spec.runtime)
+        await self._code.of(spec.code_sha256)
 
     def _fleet(self, spec: FunctionSpec) -> Fleet:
         """The fleet of a spec; one of another revision of the same version is retired."""

@@ -51,6 +51,11 @@ class Interpreters:
     def __init__(self, runtimes_dir: Path) -> None:
         self._runtimes_dir = runtimes_dir
         self._found: dict[str, Interpreter] = {}
+        self._versions: dict[str, str] = {}
+
+    def known(self, runtime: str) -> bool:
+        """Whether ``of`` answers at once; else it may run programs to ask for their versions."""
+        return runtime in self._found
 
     def of(self, runtime: str) -> Interpreter:
         """The interpreter for a runtime. Raises ``RuntimeMissing``."""
@@ -70,7 +75,7 @@ class Interpreters:
         if sys.version_info[:2] == (3, minor):
             return Interpreter(_own_executable(), "python", ".".join(map(str, sys.version_info[:3])))
         for candidate in _python_candidates(version):
-            found = program_version(candidate, "-I", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])")
+            found = self._version(candidate, "-I", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])")
             if found.startswith(version + "."):
                 return Interpreter(candidate, "python", found)
         raise RuntimeMissing(
@@ -81,7 +86,7 @@ class Interpreters:
     def _node(self, major: str) -> Interpreter:
         fallback: Interpreter | None = None
         for candidate in node_candidates(self._runtimes_dir, major):
-            found = program_version(candidate, "--version").removeprefix("v")
+            found = self._version(candidate, "--version").removeprefix("v")
             if found.split(".")[0] == major:
                 return Interpreter(candidate, "nodejs", found)
             if found and fallback is None:
@@ -89,6 +94,12 @@ class Interpreters:
         if fallback is None:
             raise RuntimeMissing("this host has no Node.js. Install it, or run `waypost runtimes install nodejs`")
         return fallback
+
+    def _version(self, executable: str, *arguments: str) -> str:
+        version = self._versions.get(executable) or program_version(executable, *arguments)
+        if version:
+            self._versions[executable] = version
+        return version
 
 
 def _own_executable() -> str:
