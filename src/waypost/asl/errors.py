@@ -8,6 +8,8 @@ RUNTIME = "States.Runtime"
 TASK_FAILED = "States.TaskFailed"
 TIMEOUT = "States.Timeout"
 
+TOO_DEEP = "The document is nested too deeply."
+
 
 class StateError(Exception):
     """A state failed with ``error`` and ``cause``; what follows is up to its Retry and Catch."""

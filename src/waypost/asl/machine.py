@@ -9,7 +9,7 @@ import msgspec
 from waypost.asl.branch import ROOT, Branches, Changed, Head, Phase
 from waypost.asl.commands import Command
 from waypost.asl.document import Document
-from waypost.asl.errors import RUNTIME, StateError
+from waypost.asl.errors import RUNTIME, TOO_DEEP, StateError
 from waypost.asl.events import (
     AttemptEvent,
     Continue,
@@ -51,7 +51,7 @@ def step(program: Program, branches: Branches, event: Event) -> Step:
         return _run(program, branches, root, event, lambda run: _start(run, program, event))
     stored = branches.head(ROOT)
     if stored is None or stored.phase == "done":
-        return _NOTHING
+        return Step([], [], [], [])
     root = Live(copy.copy(stored), branches, None)
     match event:
         case Stop():
@@ -62,7 +62,7 @@ def step(program: Program, branches: Branches, event: Event) -> Step:
             return _run(program, branches, root, event, lambda run: _time_out(run, event))
         case TaskStarted() | TaskSubmitted() | TaskSettled() | TimerFired() | Heartbeat():
             return _run(program, branches, root, event, lambda run: _deliver(run, event))
-    return _NOTHING
+    return Step([], [], [], [])
 
 
 def _start(run: Run, program: Program, event: Started) -> None:
@@ -155,6 +155,8 @@ def _deliver(run: Run, event: AttemptEvent) -> None:
         handler(run, live, event)
     except StateError as error:
         run.raised(live, error)
+    except RecursionError:
+        run.raised(live, StateError(RUNTIME, TOO_DEEP))
     if live.head.phase == "ready" and live not in run.ready:
         run.ready.append(live)
     if run.finished or not run.ready:
@@ -178,6 +180,3 @@ def _run(program: Program, branches: Branches, root: Live, event: Event, act: Ca
     if run.finished:
         return Step([], [], run.commands, run.history)
     return Step(run.rows(), run.removed, run.commands, run.history)
-
-
-_NOTHING = Step([], [], [], [])

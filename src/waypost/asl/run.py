@@ -18,7 +18,7 @@ from waypost.asl.branch import NOTHING, ROOT, Body, Branches, Changed, Head
 from waypost.asl.commands import Abandon, Command, ContinueLater, Finish, StartTimer
 from waypost.asl.dataflow import Flow, Template, merged
 from waypost.asl.document import SIZE_MAX, Document, compact
-from waypost.asl.errors import RUNTIME, TASK_FAILED, TIMEOUT, StateError, explain, oversized_error
+from waypost.asl.errors import RUNTIME, TASK_FAILED, TIMEOUT, TOO_DEEP, StateError, explain, oversized_error
 from waypost.asl.events import TimerKind
 from waypost.asl.jsonpath import Path
 from waypost.asl.retry import Retrier
@@ -381,7 +381,7 @@ class Run:
         except StateError as error:
             self.raised(live, error)
         except RecursionError:
-            self.raised(live, StateError(RUNTIME, "The document is nested too deeply."))
+            self.raised(live, StateError(RUNTIME, TOO_DEEP))
 
     def raised(self, live: Live, error: StateError) -> None:
         """Go on after the branch's current state raised an error of its own."""

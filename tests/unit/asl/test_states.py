@@ -618,6 +618,19 @@ def test_history_is_bounded():
     assert driver.types[-2:] == ["ChoiceStateExited", "ExecutionFailed"]
 
 
+@pytest.mark.parametrize(
+    "fields", [{}, {"Parameters": {"a.$": "$..x"}}, {"Parameters": {"a.$": "States.JsonToString($)"}}]
+)
+def test_deep_documents_fail_the_execution_at_worst(fields):
+    states = {"S": {"Type": "Task", "Resource": LAMBDA, "Next": "T"}, "T": {"Type": "Pass", **fields, "End": True}}
+    deep = "[" * 990 + "]" * 990
+    driver = Driver({"StartAt": "S", "States": states}, deep, answers(None))
+    driver.start()
+    if driver.finish is None:
+        driver.apply(TaskSettled(at_ms=START_MS, seed="x", branch=ROOT, attempt=1, output=deep))
+    assert driver.finish.status in ("SUCCEEDED", "FAILED")
+
+
 def test_same_arguments_same_bytes():
     fields = {"Parameters": {"id.$": "States.UUID()", "r.$": "States.MathRandom(0, 1000000)"}}
     first, second = (one({"Type": "Pass", **fields}) for _ in range(2))
