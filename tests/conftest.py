@@ -60,12 +60,13 @@ class LiveServer:
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
 
     def stop(self) -> int:
         """SIGTERM; answers the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
 
 
 def start_server(data: Path, *arguments: str, environment: dict[str, str] | None = None) -> LiveServer:
@@ -95,8 +96,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     running = start_server(tmp_path_factory.mktemp("server") / "data")
     yield running
     code = running.stop()
-    assert running.process.stdout is not None
-    running.process.stdout.close()
     log = running.log.read_text()
     assert code == 0, log
     assert "Traceback" not in log, log

@@ -102,5 +102,3 @@ def test_the_readmes_five_minutes_run_as_written(tmp_path: Path) -> None:
     for word in ("lamp", "TaskSubmitted", "TaskSucceeded", "ExecutionSucceeded"):
         assert word in result.stdout, result.stdout
     assert running.stop() == 0
-    assert running.process.stdout is not None
-    running.process.stdout.close()

@@ -149,7 +149,6 @@ def test_reset_forgets_everything_but_not_for_a_browser(tmp_path: Path) -> None:
         running.client("sqs").create_queue(QueueName="q")
     finally:
         assert running.stop() == 0
-        running.process.stdout.close()  # type: ignore[union-attr]
     result = run("reset", "--port", port, "--data", str(tmp_path / "data"), "--yes")
     assert (result.returncode, result.stdout) == (0, "empty\n")
     assert not (tmp_path / "data" / "waypost.db").exists()
@@ -170,12 +169,10 @@ def test_sigterm_answers_who_waits_and_keeps_what_was_acknowledged(tmp_path: Pat
     waiting.join(timeout=10)
     assert len(answers) == 1
     assert "Messages" not in answers[0]
-    running.process.stdout.close()  # type: ignore[union-attr]
     again = start_server(tmp_path / "data")
     moved = url.replace(running.url, again.url)
     assert again.client("sqs").receive_message(QueueUrl=moved)["Messages"][0]["Body"] == "kept"
     assert again.stop() == 0
-    again.process.stdout.close()  # type: ignore[union-attr]
 
 
 def test_accounts_and_regions_are_separate(server: LiveServer) -> None:
