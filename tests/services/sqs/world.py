@@ -72,7 +72,12 @@ class World:
         def step(tx: Tx) -> None:
             answer = sqs.SERVICE.jobs[job.kind](tx, self.context(job.account), job)
             if isinstance(answer, Again):
-                tx.run(JOBS.postpone_job, id=job.id, run_at=answer.run_at_ms, payload=msgspec.json.encode(job.payload).decode())
+                tx.run(
+                    JOBS.postpone_job,
+                    id=job.id,
+                    run_at=answer.run_at_ms,
+                    payload=msgspec.json.encode(job.payload).decode(),
+                )
             else:
                 tx.run(JOBS.delete_job, id=job.id)
 

@@ -169,22 +169,23 @@ class _Groups:
     def claim(self) -> Claim:
         """Take up to the limit."""
         delivered: list[Delivered] = []
-        seen: set[str] = set()
+        # A visibility timeout of zero hides nothing; yet no group is to be taken twice.
+        hidden_until_ms = max(self._hidden_until_ms, self._ctx.now_ms + 1)
+        more = True
         for _ in range(self._limit + CLAIM_ROUNDS_MAX):
             if len(delivered) == self._limit:
-                return Claim(delivered)
+                break
             row = self._tx.one(
-                Q.claim_group, storage=self._queue.storage, now=self._ctx.now_ms, hidden_until=self._hidden_until_ms
+                Q.claim_group, storage=self._queue.storage, now=self._ctx.now_ms, hidden_until=hidden_until_ms
             )
             if row is None:
-                return Claim(delivered)
-            if row[0] in seen:
-                break  # a visibility timeout of zero: the same messages again
-            taken = self._take(row[0], self._limit - len(delivered))
-            delivered += taken
-            if taken:
-                seen.add(row[0])
-        return Claim(delivered, more=True)
+                more = False
+                break
+            delivered += self._take(row[0], self._limit - len(delivered))
+        if hidden_until_ms != self._hidden_until_ms:
+            for group_id in {str(message.group_id) for message in delivered}:
+                settle(self._tx, self._ctx, self._queue, group_id)
+        return Claim(delivered, more)
 
     def _take(self, group_id: str, wanted: int) -> list[Delivered]:
         """Take from one group all that may be delivered, at most ``wanted``."""

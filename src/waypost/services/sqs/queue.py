@@ -21,11 +21,7 @@ class Queue(NamedTuple):
     storage: int
     """Its messages hang on this; PurgeQueue gives it a new one."""
     settings: Settings
-
-    @property
-    def fifo(self) -> bool:
-        """Whether it is first-in-first-out."""
-        return names.is_fifo(self.name)
+    fifo: bool
 
     @property
     def arn(self) -> str:
@@ -46,7 +42,11 @@ class Queue(NamedTuple):
 def find(tx: Tx, region: str, account: str, name: str) -> Queue | None:
     """The queue of that name; None where there is none."""
     row = tx.one(Q.get_queue, account=account, region=region, name=name)
-    return None if row is None else Queue(account, region, name, row[0], row[1], read_settings(row[2]))
+    return (
+        None
+        if row is None
+        else Queue(account, region, name, row[0], row[1], read_settings(row[2]), names.is_fifo(name))
+    )
 
 
 def find_arn(tx: Tx, target: Arn) -> Queue | None:
@@ -63,7 +63,8 @@ def addressed(tx: Tx, ctx: Context, request: Params) -> Queue:
     row = tx.one(Q.get_queue, account=address.account, region=ctx.region, name=address.name)
     if row is None:
         raise errors.no_queue()
-    return Queue(address.account, ctx.region, address.name, row[0], row[1], read_settings(row[2]))
+    account, name = address
+    return Queue(account, ctx.region, name, row[0], row[1], read_settings(row[2]), names.is_fifo(name))
 
 
 def owned(tx: Tx, ctx: Context, request: Params) -> Queue:

@@ -42,7 +42,7 @@ def create_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     _check_rested(tx, ctx, name)
     row_id = ctx.ids.row(ctx.now_ms)
     text = attributes.write_settings(settings)
-    queue = Queue(ctx.account, ctx.region, name, row_id, row_id, attributes.read_settings(text))
+    queue = Queue(ctx.account, ctx.region, name, row_id, row_id, attributes.read_settings(text), fifo)
     check_dead_letters(tx, queue, settings, given)
     redrive = queue.settings.redrive
     tx.run(
