@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 SERVICES: tuple[Service, ...] = (iam.SERVICE, lambdas.SERVICE, sqs.SERVICE, states.SERVICE, sts.SERVICE)
 NODE = "local"
 """The owner of leases on the embedded store: one server at a time holds the folder."""
+GC_THRESHOLD = 20_000
+"""New objects between two looks of the cycle collector: requests make few cycles and many objects."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -218,6 +221,10 @@ async def serve(config: Config, listener: socket.socket, announce: Callable[[str
         asyncio.get_running_loop().add_signal_handler(number, leave)
     server.store.on_fatal = die
     await server.start(host, port)
+    # What start-up made lives as long as the process: the collector need not walk it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     announce(f"waypost {__version__} ready on http://{address}, data in {server.folder.path}")
     await http.serve(sockets=[listener])
