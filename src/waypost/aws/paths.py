@@ -104,8 +104,8 @@ def find(root: Node, method: str, path: str, query: Pairs, headers: Iterable[str
                 continue
             complete = template.wanted <= given.keys() and template.wanted_headers <= names
             rank = (
-                complete,
                 literal_count,
+                complete,
                 len(template.literals) + len(template.wanted) + len(template.wanted_headers),
                 not template.operation.deprecated,
             )

@@ -141,7 +141,12 @@ def _numbered(node: Tree, inner: str) -> list[Tree]:
 
 
 def _list_reader(element: Reader, inner: str) -> Reader:
-    return lambda node: [element(child) for child in _numbered(node, inner)]
+    def read(node: Tree) -> Any:
+        # AWS's own examples write a flattened list of one without a number: AttributeName=All.
+        alone = [element({"": node[""]})] if not inner and node.get("") else []
+        return alone + [element(child) for child in _numbered(node, inner)]
+
+    return read
 
 
 def _map_reader(key_reader: Reader, value_reader: Reader, names: tuple[str, str], inner: str) -> Reader:
@@ -149,7 +154,9 @@ def _map_reader(key_reader: Reader, value_reader: Reader, names: tuple[str, str]
 
     def read(node: Tree) -> Any:
         result = {}
-        for entry in _numbered(node, inner):
+        # Likewise a flattened map of one: Tag.Key=QueueType&Tag.Value=Production.
+        entries = [node] if not inner and key_name in node else _numbered(node, inner)
+        for entry in entries:
             if key_name not in entry or value_name not in entry:
                 raise _malformed(f"An entry of a map needs {key_name} and {value_name}.")
             result[key_reader(entry[key_name])] = value_reader(entry[value_name])
