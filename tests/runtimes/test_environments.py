@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 from tests.runtimes.hosting import Host, HurriedClock, Watched, hosted
@@ -329,6 +330,7 @@ async def test_a_killed_switch_is_replaced_and_knows_all_groups(host: Host):
 SERVER = """
 import asyncio, sys
 from pathlib import Path
+from random import Random
 from tests.runtimes.hosting import Host
 
 async def main():
@@ -358,3 +360,50 @@ def test_no_function_outlives_a_server_that_is_killed(tmp_path):
     server.communicate()
     for process in processes:
         process.end()
+
+
+FICKLE = """
+import os, threading
+def handler(event, context):
+    if event == "exit":
+        os._exit(1)
+    if event == "raise":
+        raise ValueError("x")
+    if event == "hang":
+        threading.Event().wait()
+    if event == "child":
+        os.system("sleep 600 &")
+    return event
+"""
+ENDS = {"exit": "Runtime.ExitError", "raise": "ValueError", "hang": "Sandbox.Timedout"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@hosted(environments_max=6)
+async def test_whatever_happens_every_call_ends_once_and_the_books_balance(host: Host, seed):
+    random = Random(seed)
+
+    async def caller():
+        for _ in range(25):
+            event = random.choice(["fine"] * 8 + ["child", *ENDS])
+            changes = {"name": random.choice("ab"), "revision": random.choice(["one", "one", "two"])}
+            spec = host.python(FICKLE, timeout_ms=200, **changes)
+            call = asyncio.ensure_future(host.invoke(spec, json.dumps(event).encode()))
+            if random.random() < 0.1:
+                asyncio.get_running_loop().call_later(random.random() / 10, call.cancel)
+            try:
+                outcome = await call
+            except (FunctionThrottled, asyncio.CancelledError):
+                continue
+            assert outcome.log.count(b"START RequestId") == outcome.log.count(b"REPORT RequestId") == 1
+            answer = json.loads(outcome.payload)
+            assert answer == event if event not in ENDS else answer["errorType"] == ENDS[event]
+            if random.random() < 0.03:
+                host.runtimes.retire(spec.arn)
+
+    await asyncio.gather(*[caller() for _ in range(6)])
+    await host.runtimes.close(10)
+    runtimes = host.runtimes
+    assert (runtimes.environments, runtimes.busy, runtimes._starting) == (0, 0, 0)
+    assert not runtimes._processes
+    assert not runtimes._fleets

@@ -140,3 +140,17 @@ def test_the_lock_file_names_no_server():
     lock = (install._NODE / "package-lock.json").read_text()
     assert '"resolved"' not in lock
     assert '"integrity"' in lock
+
+
+def test_a_version_that_lies_beside_the_program_is_believed(host, tmp_path):
+    """Asking takes up to 50 ms, during which the server would stand still."""
+    silent = "#!/bin/sh\nexit 1\n"
+    program(tmp_path / "home/versions/node/v18.3.0/bin/node", silent)
+    program(tmp_path / "bin/node", silent)
+    header = tmp_path / "include/node/node_version.h"
+    header.parent.mkdir(parents=True)
+    parts = {"MAJOR": 24, "MINOR": 1, "PATCH": 2}
+    header.write_text("".join(f"#define NODE_{part}_VERSION {number}\n" for part, number in parts.items()))
+    interpreters = Interpreters(host)
+    assert interpreters.of("nodejs18.x").version == "18.3.0"
+    assert interpreters.of("nodejs24.x").version == "24.1.2"

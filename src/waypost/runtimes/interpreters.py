@@ -96,7 +96,7 @@ class Interpreters:
         return fallback
 
     def _version(self, executable: str, *arguments: str) -> str:
-        version = self._versions.get(executable) or program_version(executable, *arguments)
+        version = self._versions.get(executable) or _told_version(executable) or program_version(executable, *arguments)
         if version:
             self._versions[executable] = version
         return version
@@ -105,6 +105,21 @@ class Interpreters:
 def _own_executable() -> str:
     """The interpreter under a virtual environment, so that the environment's packages are not visible."""
     return str(getattr(sys, "_base_executable", "") or sys.executable)
+
+
+def _told_version(executable: str) -> str:
+    """The version that lies beside a program: in its path, or in its headers. Running it takes up to 50 ms."""
+    path = Path(executable).resolve()
+    if not os.access(path, os.X_OK):
+        return ""
+    if match := re.search(r"/(?:cpython-|v)?(\d+\.\d+\.\d+)[^/]*/(?:installation/)?bin/[^/]+$", str(path)):
+        return match[1]
+    try:
+        header = (path.parent.parent / "include/node/node_version.h").read_text() if path.name == "node" else ""
+    except OSError:
+        return ""
+    parts = re.findall(r"#define NODE_(?:MAJOR|MINOR|PATCH)_VERSION (\d+)", header)
+    return ".".join(parts) if len(parts) == 3 else ""
 
 
 def program_version(executable: str, *arguments: str) -> str:
@@ -140,7 +155,18 @@ def _python_candidates(version: str) -> list[str]:
     )
     found = [str(path) for root, pattern in roots for path in sorted(root.glob(pattern), reverse=True)]
     on_path = shutil.which(name)
-    return [*([on_path] if on_path else []), *found]
+    if on_path is None:
+        return found
+    # A script is a version manager's shim: slow, and no better than what the manager has.
+    return [*found, on_path] if _is_script(on_path) else [on_path, *found]
+
+
+def _is_script(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return True
 
 
 def node_candidates(runtimes_dir: Path, major: str) -> list[str]:
