@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvicorn
 
 from waypost import __version__
@@ -75,7 +76,7 @@ class Server:
         self.gateway = Gateway(
             self.registry, self.engine, self.admin, resolve, body_max=config.body_max, body_idle_s=config.body_idle_s
         )
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._background: list[asyncio.Task[Any]] = []
 
     def _host(self) -> Service:
         """What services may ask about this host, as a service of its own without a wire model."""
@@ -91,6 +92,8 @@ class Server:
         return Service("runtimes", "", {"waypost:Missing": missing, "waypost:Retire": retire})
 
     async def _invoke(self, call: FunctionCall) -> FunctionOutcome | FunctionThrottled | RuntimeMissing:
+        # Functions reach the server where it listens, whatever name the caller used for it.
+        call = msgspec.structs.replace(call, endpoint_url=self.engine.base_url)
         try:
             return await self.runtimes.invoke(call)
         except (FunctionThrottled, RuntimeMissing) as refused:
@@ -106,22 +109,28 @@ class Server:
         released = await self.store.transact(lambda tx: release(tx, NODE, now_ms))
         if released:
             log.info("taking up %d jobs that were under way when the server last stopped", released)
-        self._spawn(self.runner.run(), "job runner")
-        for service in SERVICES:
-            if service.background is not None:
-                self._spawn(service.background(self.engine), f"background work of {service.name}")
+        self._begins = self._spawn(self.runner.run(), "job runner")
+        self._background = [
+            self._spawn(service.background(self.engine), f"background work of {service.name}")
+            for service in SERVICES
+            if service.background is not None
+        ]
 
-    def _spawn(self, work: Any, name: str) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Any, name: str) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.ensure_future(work)
         task.add_done_callback(lambda done: _report(done, name))
-        self._tasks.append(task)
+        return task
 
     async def stop(self) -> None:
         """Let what is running finish, within bounds; then close clean."""
         self.engine.stop()
-        for task in self._tasks:
+        self._begins.cancel()
+        if self._background:
+            # Queue pollers end by themselves once their batches are settled: nothing is delivered twice for a restart.
+            await asyncio.wait(self._background, timeout=self.config.shutdown_s)
+        for task in self._background:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(self._begins, *self._background, return_exceptions=True)
         await self.runner.close(self.config.shutdown_s)
         await self.runtimes.close(self.config.shutdown_s)
         self.logs.close()
