@@ -1,6 +1,7 @@
 """Python functions, in real processes with AWS's own client."""
 
 import asyncio
+import base64
 import json
 import os
 
@@ -43,7 +44,7 @@ def handler(event, context):
         b'{"n": 1.5, "t": "\xc3\xa4"}',
         request_id="11111111-2222-3333-4444-555555555555",
         invoked_arn=spec.arn + ":live",
-        client_context='{"custom": {"k": "\u00fc\U0001f600"}}',
+        client_context=base64.b64encode('{"custom": {"k": "ü😀"}}'.encode()).decode(),
     )
     ((group, stream),) = host.streams
     assert value(outcome) == {

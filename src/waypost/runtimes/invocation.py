@@ -44,6 +44,7 @@ class FunctionCall(msgspec.Struct, frozen=True):
     endpoint_url: str
     """Where the function's SDK finds this server: becomes AWS_ENDPOINT_URL."""
     client_context: str = ""
+    """X-Amz-Client-Context as the caller sent it: base 64 of a JSON object."""
     trace: str = ""
 
 

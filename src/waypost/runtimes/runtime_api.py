@@ -5,6 +5,7 @@ reach no port but its own by knowing it, and an answer must name the invocation 
 """
 
 import asyncio
+import base64
 import json
 import socket
 from collections.abc import Callable
@@ -91,8 +92,16 @@ def event_message(
     if trace:
         head.append(f"Lambda-Runtime-Trace-Id: {_clean(trace)}")
     if client_context:
-        head.append(f"Lambda-Runtime-Client-Context: {_clean(client_context)}")
+        head.append(f"Lambda-Runtime-Client-Context: {_clean(_decoded(client_context))}")
     return "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + payload
+
+
+def _decoded(client_context: str) -> str:
+    """The JSON that the caller wrote in base 64; what is neither is for the runtime to complain about."""
+    try:
+        return base64.b64decode(client_context, validate=True).decode()
+    except ValueError:
+        return client_context
 
 
 def _clean(value: str) -> str:
