@@ -18,8 +18,8 @@ REQUESTS = [
     ("ChangeMessageVisibility", "ReceiptHandle=MbZj6wDWli%2BJvwwJaBV%2B3dcjk2YW2vA3%2BSTFFljT&VisibilityTimeout=60",
      {"ReceiptHandle": "MbZj6wDWli+JvwwJaBV+3dcjk2YW2vA3+STFFljT", "VisibilityTimeout": 60}),
     ("ChangeMessageVisibilityBatch",
-     "ChangeMessageVisibilityBatchRequestEntry.1.Id=change_visibility_msg_2&ChangeMessageVisibilityBatchRequestEntry.1.ReceiptHandle=a&ChangeMessageVisibilityBatchRequestEntry.1.VisibilityTimeout=45"
-     "&ChangeMessageVisibilityBatchRequestEntry.2.Id=change_visibility_msg_3&ChangeMessageVisibilityBatchRequestEntry.2.ReceiptHandle=b",
+     ("ChangeMessageVisibilityBatchRequestEntry.1.Id=change_visibility_msg_2&ChangeMessageVisibilityBatchRequestEntry.1.ReceiptHandle=a&ChangeMessageVisibilityBatchRequestEntry.1.VisibilityTimeout=45"
+     "&ChangeMessageVisibilityBatchRequestEntry.2.Id=change_visibility_msg_3&ChangeMessageVisibilityBatchRequestEntry.2.ReceiptHandle=b"),
      {"Entries": [{"Id": "change_visibility_msg_2", "ReceiptHandle": "a", "VisibilityTimeout": 45}, {"Id": "change_visibility_msg_3", "ReceiptHandle": "b"}]}),
     ("CreateQueue", "QueueName=MyQueue&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=40&Tag.Key=QueueType&Tag.Value=Production",
      {"QueueName": "MyQueue", "Attributes": {"VisibilityTimeout": "40"}, "tags": {"QueueType": "Production"}}),
@@ -43,10 +43,10 @@ REQUESTS = [
      {"MessageAttributeNames": ["foo.*"], "MessageSystemAttributeNames": ["SentTimestamp"], "WaitTimeSeconds": 20, "ReceiveRequestAttemptId": "r"}),
     ("RemovePermission", "Label=MyLabel", {"Label": "MyLabel"}),
     ("SendMessage",
-     "MessageBody=This+is+a+test+message&DelaySeconds=45"
+     ("MessageBody=This+is+a+test+message&DelaySeconds=45"
      "&MessageAttribute.1.Name=my_attribute_name_1&MessageAttribute.1.Value.StringValue=my_attribute_value_1&MessageAttribute.1.Value.DataType=String"
      "&MessageAttribute.2.Name=b&MessageAttribute.2.Value.BinaryValue=AAH%2F&MessageAttribute.2.Value.DataType=Binary"
-     "&MessageSystemAttribute.1.Name=AWSTraceHeader&MessageSystemAttribute.1.Value.StringValue=Root%3D1&MessageSystemAttribute.1.Value.DataType=String",
+     "&MessageSystemAttribute.1.Name=AWSTraceHeader&MessageSystemAttribute.1.Value.StringValue=Root%3D1&MessageSystemAttribute.1.Value.DataType=String"),
      {"MessageBody": "This is a test message", "DelaySeconds": 45,
       "MessageAttributes": {"my_attribute_name_1": {"StringValue": "my_attribute_value_1", "DataType": "String"}, "b": {"BinaryValue": b"\x00\x01\xff", "DataType": "Binary"}},
       "MessageSystemAttributes": {"AWSTraceHeader": {"StringValue": "Root=1", "DataType": "String"}}}),
@@ -54,9 +54,9 @@ REQUESTS = [
      {"MessageBody": "", "MessageGroupId": "g", "MessageDeduplicationId": "d",
       "MessageAttributes": {"l": {"DataType": "String", "StringListValues": ["x", "y"], "BinaryListValues": [b"\x00"]}}}),
     ("SendMessageBatch",
-     "SendMessageBatchRequestEntry.1.Id=test_msg_001&SendMessageBatchRequestEntry.1.MessageBody=test%20message%20body%201"
+     ("SendMessageBatchRequestEntry.1.Id=test_msg_001&SendMessageBatchRequestEntry.1.MessageBody=test%20message%20body%201"
      "&SendMessageBatchRequestEntry.2.Id=test_msg_002&SendMessageBatchRequestEntry.2.MessageBody=two&SendMessageBatchRequestEntry.2.DelaySeconds=60"
-     "&SendMessageBatchRequestEntry.2.MessageAttribute.1.Name=n&SendMessageBatchRequestEntry.2.MessageAttribute.1.Value.StringValue=5&SendMessageBatchRequestEntry.2.MessageAttribute.1.Value.DataType=Number",
+     "&SendMessageBatchRequestEntry.2.MessageAttribute.1.Name=n&SendMessageBatchRequestEntry.2.MessageAttribute.1.Value.StringValue=5&SendMessageBatchRequestEntry.2.MessageAttribute.1.Value.DataType=Number"),
      {"Entries": [{"Id": "test_msg_001", "MessageBody": "test message body 1"},
                   {"Id": "test_msg_002", "MessageBody": "two", "DelaySeconds": 60, "MessageAttributes": {"n": {"StringValue": "5", "DataType": "Number"}}}]}),
     ("SetQueueAttributes", "Attribute.Name=VisibilityTimeout&Attribute.Value=35", {"Attributes": {"VisibilityTimeout": "35"}}),
@@ -114,25 +114,25 @@ def test_json_posted_to_the_queue_url():
 
 RESPONSES = [
     ("CreateQueue", {"QueueUrl": "http://&sqs/123/q"},
-     "<CreateQueueResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><CreateQueueResult><QueueUrl>http://&amp;sqs/123/q</QueueUrl></CreateQueueResult>"),
+     '<CreateQueueResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"><CreateQueueResult><QueueUrl>http://&amp;sqs/123/q</QueueUrl></CreateQueueResult>'),
     ("GetQueueAttributes", {"Attributes": {"VisibilityTimeout": "30", "DelaySeconds": "0"}},
-     "<GetQueueAttributesResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><GetQueueAttributesResult><Attribute><Name>VisibilityTimeout</Name><Value>30</Value></Attribute>"
-     "<Attribute><Name>DelaySeconds</Name><Value>0</Value></Attribute></GetQueueAttributesResult>"),
+     ('<GetQueueAttributesResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"><GetQueueAttributesResult><Attribute><Name>VisibilityTimeout</Name><Value>30</Value></Attribute>'
+     "<Attribute><Name>DelaySeconds</Name><Value>0</Value></Attribute></GetQueueAttributesResult>")),
     ("ListQueues", {"QueueUrls": ["a", "b"]},
-     "<ListQueuesResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><ListQueuesResult><QueueUrl>a</QueueUrl><QueueUrl>b</QueueUrl></ListQueuesResult>"),
+     '<ListQueuesResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"><ListQueuesResult><QueueUrl>a</QueueUrl><QueueUrl>b</QueueUrl></ListQueuesResult>'),
     ("ListQueueTags", {"Tags": {"QueueType": "Production"}},
-     "<ListQueueTagsResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><ListQueueTagsResult><Tag><Key>QueueType</Key><Value>Production</Value></Tag></ListQueueTagsResult>"),
+     '<ListQueueTagsResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"><ListQueueTagsResult><Tag><Key>QueueType</Key><Value>Production</Value></Tag></ListQueueTagsResult>'),
     ("ReceiveMessage",
-     {"Messages": [{"MessageId": "5fea7756", "ReceiptHandle": "MbZj", "MD5OfBody": "fafb", "Body": "a \"test\"\r\n<x>",
+     {"Messages": [{"MessageId": "5fea7756", "ReceiptHandle": "MbZj", "MD5OfBody": "fafb", "Body": 'a "test"\r\n<x>',
                     "Attributes": {"SenderId": "AIDA"}, "MessageAttributes": {"n": {"StringValue": "v", "DataType": "String"}}}]},
-     "<ReceiveMessageResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><ReceiveMessageResult><Message><MessageId>5fea7756</MessageId><ReceiptHandle>MbZj</ReceiptHandle>"
+     ('<ReceiveMessageResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"><ReceiveMessageResult><Message><MessageId>5fea7756</MessageId><ReceiptHandle>MbZj</ReceiptHandle>'
      "<MD5OfBody>fafb</MD5OfBody><Body>a &quot;test&quot;&#xD;\n&lt;x&gt;</Body><Attribute><Name>SenderId</Name><Value>AIDA</Value></Attribute>"
-     "<MessageAttribute><Name>n</Name><Value><StringValue>v</StringValue><DataType>String</DataType></Value></MessageAttribute></Message></ReceiveMessageResult>"),
-    ("ReceiveMessage", {}, "<ReceiveMessageResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><ReceiveMessageResult></ReceiveMessageResult>"),
+     "<MessageAttribute><Name>n</Name><Value><StringValue>v</StringValue><DataType>String</DataType></Value></MessageAttribute></Message></ReceiveMessageResult>")),
+    ("ReceiveMessage", {}, '<ReceiveMessageResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"><ReceiveMessageResult></ReceiveMessageResult>'),
     ("SendMessageBatch", {"Successful": [{"Id": "1", "MessageId": "m", "MD5OfMessageBody": "d"}], "Failed": [{"Id": "2", "SenderFault": True, "Code": "c"}]},
-     "<SendMessageBatchResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\"><SendMessageBatchResult><SendMessageBatchResultEntry><Id>1</Id><MessageId>m</MessageId>"
-     "<MD5OfMessageBody>d</MD5OfMessageBody></SendMessageBatchResultEntry><BatchResultErrorEntry><Id>2</Id><SenderFault>true</SenderFault><Code>c</Code></BatchResultErrorEntry></SendMessageBatchResult>"),
-    ("DeleteMessage", None, "<DeleteMessageResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\">"),
+     ('<SendMessageBatchResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"><SendMessageBatchResult><SendMessageBatchResultEntry><Id>1</Id><MessageId>m</MessageId>'
+     "<MD5OfMessageBody>d</MD5OfMessageBody></SendMessageBatchResultEntry><BatchResultErrorEntry><Id>2</Id><SenderFault>true</SenderFault><Code>c</Code></BatchResultErrorEntry></SendMessageBatchResult>")),
+    ("DeleteMessage", None, '<DeleteMessageResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/">'),
 ]  # fmt: skip
 
 

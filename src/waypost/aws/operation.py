@@ -60,7 +60,7 @@ class CompiledOperation:
         self.validate = compile_validator(service, operation.input) or _nothing
         self.input_members = tuple(service.shape(operation.input).members) if operation.input is not None else ()
         self.output_members = tuple(service.shape(operation.output).members) if operation.output is not None else ()
-        self._check_types: Callable[[dict[str, Any]], None] | None = None
+        self._check_types: Callable[[dict[str, Any]], object] | None = None
 
     def __repr__(self) -> str:
         return f"<{self.service_model.name} {self.name} over {self.wire}>"
@@ -72,14 +72,14 @@ class CompiledOperation:
         self._check_types(params)
         self.validate(params)
 
-    def _compile_types(self) -> Callable[[dict[str, Any]], None]:
+    def _compile_types(self) -> Callable[[dict[str, Any]], object]:
         service = self.service_model
         members = service.shape(self.model.input).members if self.model.input is not None else {}
+        words = Readers(service).structure(members)
         try:
             shape = plain_type(service, members, wire_names=False)
         except NotPlain:
-            return _nothing
-        words = Readers(service).structure(members)
+            return words
 
         def check(params: dict[str, Any]) -> None:
             try:

@@ -38,6 +38,8 @@ def _parser(service: Service, operation: Operation) -> Parse:
     read_body = _body_parser(service, shape)
 
     def parse_request(request: HttpRequest, routed: Any) -> dict[str, Any]:
+        if "aws-chunked" in request.headers.get("content-encoding", ""):
+            raise AwsError("NotImplemented", "Waypost does not read aws-chunked bodies.", 501)
         # Where the encoding is a member, the body is the caller's as it is.
         params = read_body(request.body if models_encoding else decoded_body(request))
         read_located(request, routed, params)
