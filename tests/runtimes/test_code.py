@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tests.runtimes.hosting import digest, zipped
 
+from waypost.clock import Clock, SystemClock
 from waypost.runtimes.code import UNZIPPED_MAX, CodeFolder, CodeRefused, folder_name, unpack
+from waypost.testing.clock import VirtualClock
 
 
 class Zips:
@@ -130,8 +132,8 @@ def test_the_name_of_a_folder_is_safe():
             folder_name(bad)
 
 
-async def opened(folder: Path, zips: Zips) -> CodeFolder:
-    return CodeFolder(folder / "code", zips, folder / "node_modules")
+async def opened(folder: Path, zips: Zips, clock: Clock | None = None) -> CodeFolder:
+    return CodeFolder(folder / "code", zips, clock or SystemClock(), folder / "node_modules")
 
 
 def test_callers_at_once_share_one_unpacking(tmp_path):
@@ -194,6 +196,25 @@ def test_after_a_new_boot_nothing_is_believed(tmp_path):
         assert (folder / "index.py").read_text() == "whole"
 
     asyncio.run(story())
+    assert zips.fetched == 2
+
+
+def test_code_that_nobody_ran_for_long_is_dropped(tmp_path):
+    zips, clock = Zips(), VirtualClock()
+    often, seldom = zips.add(zipped({"index.py": "1"})), zips.add(zipped({"index.py": "2"}))
+
+    async def story():
+        first = await opened(tmp_path, zips, clock)
+        folders = [await first.of(sha) for sha in (often, seldom)]
+        clock.advance(6 * 86_400_000)
+        second = await opened(tmp_path, zips, clock)
+        await second.of(often)
+        clock.advance(2 * 86_400_000)
+        third = await opened(tmp_path, zips, clock)
+        await third.of(often)
+        return [folder.exists() for folder in folders]
+
+    assert asyncio.run(story()) == [True, False]
     assert zips.fetched == 2
 
 

@@ -84,7 +84,9 @@ async def test_the_environment_is_that_of_lambda_and_nothing_else(host: Host, mo
     assert variables.pop("TMPDIR") == home
     assert variables.pop("PATH") == os.environ["PATH"]
     assert variables.pop("LAMBDA_RUNTIME_DIR").endswith("waypost/runtimes")
-    assert variables.pop("LAMBDA_TASK_ROOT").startswith(str(host.folder / "code"))
+    root = variables.pop("LAMBDA_TASK_ROOT")
+    assert root.startswith(str(host.folder / "code"))
+    assert variables.pop("LD_LIBRARY_PATH") == f"{root}:{root}/lib"
     variables.pop("LC_CTYPE", None)  # Python's own, where the locale is not installed
     assert variables == {
         "TABLE": "orders",

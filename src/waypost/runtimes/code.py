@@ -12,8 +12,13 @@ import zipfile
 from pathlib import Path
 from typing import Protocol
 
+from waypost.clock import Clock
+
 UNZIPPED_MAX = 262_144_000
 """Bytes of a function's code once unpacked."""
+
+UNUSED_DAYS_MAX = 7
+"""How long code stays unpacked that nobody ran; the zip stays in the store."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -38,9 +43,10 @@ class CodeFolder:
     packages that AWS's runtime has, so that ``import`` and ``require`` both find the SDK.
     """
 
-    def __init__(self, folder: Path, store: CodeStore, node_modules: Path) -> None:
+    def __init__(self, folder: Path, store: CodeStore, clock: Clock, node_modules: Path) -> None:
         self._folder = folder
         self._store = store
+        self._clock = clock
         self._node_modules = node_modules
         self._ready: dict[str, Path] = {}
         self._unpacking: dict[str, asyncio.Future[Path]] = {}
@@ -70,21 +76,26 @@ class CodeFolder:
         if not folder.is_dir():
             content = await self._store.zip_of(code_sha256)
             await asyncio.to_thread(unpack, content, folder)
+        used_s = self._clock.now_ms() / 1000
+        os.utime(folder, (used_s, used_s))
         self._ready[code_sha256] = folder
         return folder
 
     def _open(self) -> None:
-        """Make the folder fit for use: drop what an earlier run left half done.
+        """Make the folder fit for use: drop what an earlier run left half done, and what has long been unused.
 
         Unpacked files are not synced to disk: they can be made again. So after a crash of the machine (a new boot)
         they are not believed.
         """
+        oldest_s = self._clock.now_ms() / 1000 - UNUSED_DAYS_MAX * 86_400
         self._folder.mkdir(parents=True, exist_ok=True)
         boot = _BOOT_ID.read_text() if _BOOT_ID.exists() else ""
         marker = self._folder / "boot"
         same_boot = marker.exists() and marker.read_text() == boot
         for entry in self._folder.iterdir():
-            if entry.is_dir() and not entry.is_symlink() and (not same_boot or entry.suffix == _HALF):
+            if entry.is_symlink() or not entry.is_dir():
+                continue
+            if not same_boot or entry.suffix == _HALF or entry.stat().st_mtime < oldest_s:
                 remove_tree(entry)
         marker.write_text(boot)
         (self._folder / "package.json").write_text("{}\n")

@@ -469,6 +469,7 @@ def variables(
         "TZ": ":UTC",
         "HOME": str(home),
         "TMPDIR": str(home),
+        "LD_LIBRARY_PATH": f"{code}:{code / 'lib'}",
         "AWS_ENDPOINT_URL": call.endpoint_url,
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         **launch.environment,

@@ -68,7 +68,7 @@ class Runtimes:
         self._idle_ms = idle_s * 1000
         self._interpreters = Interpreters(runtimes_dir)
         self._node_modules = runtimes_dir.resolve() / "nodejs/node_modules"
-        self._code = CodeFolder(folder / "code", code, self._node_modules)
+        self._code = CodeFolder(folder / "code", code, clock, self._node_modules)
         self._folder = folder / "environments"
         self._packages = self._folder / "python-packages"
         self._place = Place(clock, ids, log, DeadManSwitch(), self._folder)
