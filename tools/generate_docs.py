@@ -26,8 +26,8 @@ def configuration() -> str:
         "",
         NOTICE,
         "",
-        "Flags win over environment variables, those over the TOML file. The file is the one that `--config` or "
-        f"`{FILE_VARIABLE}` names, else `waypost.toml` in the current folder if it exists; its keys are the names below.",
+        f"""Flags win over environment variables, those over the TOML file. The file is the one that `--config` or
+`{FILE_VARIABLE}` names, else `waypost.toml` in the current folder if it exists; its keys are the names below.""",
         "",
         "| name in the file | flag | environment variable | default | bounds | meaning |",
         "|---|---|---|---|---|---|",
@@ -36,9 +36,8 @@ def configuration() -> str:
         low, high = item.metadata["low"], item.metadata["high"]
         bounds = f"{low} to {high}" if low is not None else ""
         default = f"`{item.default}`" if item.default != "" else "empty"
-        lines.append(
-            f"| `{item.name}` | `{flag_name(item.name)}` | `{environment_name(item.name)}` | {default} | {bounds} | {item.metadata['doc']} |"
-        )
+        cells = [f"`{item.name}`", f"`{flag_name(item.name)}`", f"`{environment_name(item.name)}`", default, bounds]
+        lines.append(f"| {' | '.join(cells)} | {item.metadata['doc']} |")
     return "\n".join([*lines, ""])
 
 
@@ -50,8 +49,9 @@ def compatibility() -> str:
         "",
         NOTICE,
         "",
-        "Operation by operation, from the AWS service models. **yes**: as AWS does it. **partly**: works, with the named members refused or the "
-        "named difference. **no**: answered with a 4xx error that SDKs do not retry. A member that Waypost does not act on is refused, never ignored.",
+        """Operation by operation, from the AWS service models. **yes**: as AWS does it. **partly**: works, with the named
+members refused or the named difference. **no**: answered with a 4xx error that SDKs do not retry. A member that Waypost
+does not act on is refused, never ignored.""",
         "",
         "| service | operations | supported |",
         "|---|---|---|",
@@ -59,9 +59,9 @@ def compatibility() -> str:
     tables: list[str] = []
     for service in sorted(SERVICES, key=lambda service: TITLES[service.name]):
         names = registry.router.operations(service.model)
-        lines.append(
-            f"| [{TITLES[service.name]}](#{TITLES[service.name].lower().replace(' ', '-')}) | {len(names)} | {sum(name in service.operations for name in names)} |"
-        )
+        title = TITLES[service.name]
+        supported = sum(name in service.operations for name in names)
+        lines.append(f"| [{title}](#{title.lower().replace(' ', '-')}) | {len(names)} | {supported} |")
         tables += ["", f"## {TITLES[service.name]}", "", "| operation | supported | what differs |", "|---|---|---|"]
         tables += [_row(service, name) for name in names]
     return "\n".join([*lines, *tables, ""])

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
 from tests.conftest import LiveServer, start_server
+
 from waypost.config import Config
 from waypost.server import SERVICES
 
@@ -42,10 +42,7 @@ def test_every_limit_says_where_it_comes_from(generator: ModuleType) -> None:
     files = sorted((ROOT / "src/waypost/services").glob("*/limits.py"))
     assert len(files) >= 4
     missing = [
-        f"{file.parent.name}: {name}"
-        for file in files
-        for name, _, meaning in generator.constants(file)
-        if not meaning
+        f"{file.parent.name}: {name}" for file in files for name, _, meaning in generator.constants(file) if not meaning
     ]
     assert not missing
 

@@ -153,7 +153,7 @@ async def test_the_log_is_folded_into_the_database(store: SqliteStore, monkeypat
         await store.transact(put(f"k{i}", "x" * 3000))
         while store._checkpointing.locked():
             await asyncio.sleep(0)
-    assert os.path.getsize(f"{store.path}-wal") < 400_000
+    assert Path(f"{store.path}-wal").stat().st_size < 400_000
     assert await store.transact(get("k0")) == ("x" * 3000,)
 
 
@@ -221,7 +221,8 @@ def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
 def test_queries_are_split_named_and_varied() -> None:
     queries = parse(
         "x",
-        "-- name: a_b : why\nSELECT 1 -- because\n;\n-- name: c : why\nDELETE FROM t;\n-- name: c [postgres]\nDELETE FROM u",
+        "-- name: a_b : why\nSELECT 1 -- because\n;\n"
+        "-- name: c : why\nDELETE FROM t;\n-- name: c [postgres]\nDELETE FROM u",
     )
     assert [(query.name, query.sql, query.writes) for query in queries.all()] == [
         ("a_b", "SELECT 1", False),

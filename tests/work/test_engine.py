@@ -20,7 +20,8 @@ from waypost.work.runner import FAULT_BACKOFF_MS, LEASE_MS, RENEW_MS, Runner, re
 
 Q = parse(
     "test",
-    "-- name: put\nINSERT INTO meta (name, value) VALUES (:name, :value);\n-- name: get\nSELECT value FROM meta WHERE name = :name;",
+    "-- name: put\nINSERT INTO meta (name, value) VALUES (:name, :value);\n"
+    "-- name: get\nSELECT value FROM meta WHERE name = :name;",
 )
 
 
