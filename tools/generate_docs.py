@@ -49,9 +49,9 @@ def compatibility() -> str:
         "",
         NOTICE,
         "",
-        """Operation by operation, from the AWS service models. **yes**: as AWS does it. **partly**: works, with the named
-members refused or the named difference. **no**: answered with a 4xx error that SDKs do not retry. A member that Waypost
-does not act on is refused, never ignored.""",
+        """Operation by operation, from the AWS service models. **yes**: as AWS does it. **partly**: works, with the
+named members refused or the named difference. **no**: answered with a 4xx error that SDKs do not retry. A member that
+Waypost does not act on is refused, never ignored.""",
         "",
         "| service | operations | supported |",
         "|---|---|---|",
