@@ -9,6 +9,7 @@ import random
 import re
 import resource
 import socket
+import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from statistics import median
@@ -329,7 +330,7 @@ async def make_function(server: Running, name: str, environment: Mapping[str, st
         archive.writestr(file, FUNCTION)
     body = {
         "FunctionName": name,
-        "Runtime": "python3.12",
+        "Runtime": f"python3.{sys.version_info.minor}",
         "Role": ROLE,
         "Handler": "app.handler",
         "Timeout": 10,

@@ -22,9 +22,11 @@ STATES_ROLE = "inventory-state-machine-role"
 MACHINE = "Inventory-State-Machine"
 QUEUE_POLICY = "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole"
 STOCK = {"lantern": 12, "rope": 40, "compass": 0, "sextant": None}
+PYTHON = f"python3.{sys.version_info.minor}"
+"""A Python that is certainly on this machine: the one that runs this program."""
 RUNTIMES = {
     "nodejs": ("nodejs20.x", "index.handler", "inventory-node"),
-    "python": ("python3.12", "app.handler", "inventory-python"),
+    "python": (PYTHON, "app.handler", "inventory-python"),
 }
 SETTLE_LIMIT_S = 60
 

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import socket
+import sys
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
@@ -80,7 +81,7 @@ def deploy(lambda_: Any, role: str) -> Callable[..., str]:
     def create(name: str, text: str, **changes: Any) -> str:
         lambda_.create_function(
             **{
-                "FunctionName": name, "Runtime": "python3.11", "Role": role, "Handler": "index.handler",
+                "FunctionName": name, "Runtime": f"python3.{sys.version_info.minor}", "Role": role, "Handler": "index.handler",
                 "Code": {"ZipFile": packed(text)}, **changes,
             }
         )  # fmt: skip
@@ -196,7 +197,7 @@ def test_refusals_look_like_those_of_aws(lambda_: Any, deploy: Any, role: str) -
     )  # fmt: skip
     with pytest.raises(ClientError) as error:
         lambda_.create_function(
-            FunctionName="s3", Runtime="python3.11", Role=role, Handler="a.b", Code={"S3Bucket": "bucket", "S3Key": "k"}
+            FunctionName="s3", Runtime=f"python3.{sys.version_info.minor}", Role=role, Handler="a.b", Code={"S3Bucket": "bucket", "S3Key": "k"}
         )
     assert "S3Bucket" in refused(error)[1]
 
