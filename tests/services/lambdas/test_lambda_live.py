@@ -29,6 +29,8 @@ def handler(event, context):
 FAIL = "def handler(event, context): raise ValueError('no')"
 REPORT = """
 import json, socket
+
+RUNTIME = f"python3.{sys.version_info.minor}"
 def handler(event, context):
     failed = []
     for record in event["Records"]:
@@ -81,7 +83,7 @@ def deploy(lambda_: Any, role: str) -> Callable[..., str]:
     def create(name: str, text: str, **changes: Any) -> str:
         lambda_.create_function(
             **{
-                "FunctionName": name, "Runtime": f"python3.{sys.version_info.minor}", "Role": role, "Handler": "index.handler",
+                "FunctionName": name, "Runtime": RUNTIME, "Role": role, "Handler": "index.handler",
                 "Code": {"ZipFile": packed(text)}, **changes,
             }
         )  # fmt: skip
@@ -197,7 +199,7 @@ def test_refusals_look_like_those_of_aws(lambda_: Any, deploy: Any, role: str) -
     )  # fmt: skip
     with pytest.raises(ClientError) as error:
         lambda_.create_function(
-            FunctionName="s3", Runtime=f"python3.{sys.version_info.minor}", Role=role, Handler="a.b", Code={"S3Bucket": "bucket", "S3Key": "k"}
+            FunctionName="s3", Runtime=RUNTIME, Role=role, Handler="a.b", Code={"S3Bucket": "bucket", "S3Key": "k"}
         )
     assert "S3Bucket" in refused(error)[1]
 
