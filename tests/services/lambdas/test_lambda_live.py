@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+RUNTIME = f"python3.{sys.version_info.minor}"
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -29,8 +30,6 @@ def handler(event, context):
 FAIL = "def handler(event, context): raise ValueError('no')"
 REPORT = """
 import json, socket
-
-RUNTIME = f"python3.{sys.version_info.minor}"
 def handler(event, context):
     failed = []
     for record in event["Records"]:
