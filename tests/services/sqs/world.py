@@ -57,9 +57,11 @@ class World:
     def pass_s(self, seconds: float) -> None:
         self.now_ms += int(seconds * 1_000)
 
-    def work(self) -> int:
-        """Run what is due of the background work; answers how many steps it took."""
+    def work(self, *, all_queues: bool = False) -> int:
+        """Run what is due of the background work, or all of it; answers how many steps it took."""
         steps = 0
+        if all_queues:
+            self.store._db.execute("UPDATE job SET run_at = 0 WHERE kind = 'sqs.expire'")
         while True:
             row = self.store.run(lambda tx: tx.one(JOBS.due_job, now=self.now_ms))
             if row is None:

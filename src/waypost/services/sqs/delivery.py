@@ -190,17 +190,14 @@ class _Groups:
     def _take(self, group_id: str, wanted: int) -> list[Delivered]:
         """Take from one group all that may be delivered, at most ``wanted``."""
         storage = self._queue.storage
-        rows = self._tx.all(Q.first_messages, storage=storage, group_id=group_id, limit=wanted)
-        rows = rows[: fifo.deliverable([row[0] for row in rows], self._ctx.now_ms)]
         alive: list[Delivered] = []
-        for message in (Delivered(*row[1:]) for row in rows):
-            received = message._replace(
-                receives=message.receives + 1, received_at_ms=message.received_at_ms or self._ctx.now_ms
-            )
-            if message.id < self._oldest:
-                delete(self._tx, self._queue, message)
-            elif not self._graveyard.take(received):
-                alive.append(received)
+        for _ in range(CLAIM_ROUNDS_MAX):
+            rows = self._tx.all(Q.first_messages, storage=storage, group_id=group_id, limit=wanted)
+            rows = rows[len(alive) : fifo.deliverable([row[0] for row in rows], self._ctx.now_ms)]
+            kept = [message for row in rows if (message := self._sift(Delivered(*row[1:]))) is not None]
+            alive += kept
+            if len(kept) == len(rows):
+                break
         if alive:
             self._tx.run(
                 Q.claim_first_messages, storage=storage, group_id=group_id, first=alive[0].sequence,
@@ -209,6 +206,16 @@ class _Groups:
         else:
             settle(self._tx, self._ctx, self._queue, group_id)
         return alive
+
+    def _sift(self, message: Delivered) -> Delivered | None:
+        """The message as it is received now; None where it has expired or is a dead letter, and is gone."""
+        if message.id < self._oldest:
+            delete(self._tx, self._queue, message)
+            return None
+        received = message._replace(
+            receives=message.receives + 1, received_at_ms=message.received_at_ms or self._ctx.now_ms
+        )
+        return None if self._graveyard.take(received) else received
 
 
 def next_claim_ms(tx: Tx, ctx: Context, queue: Queue) -> int | None:

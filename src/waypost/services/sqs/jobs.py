@@ -5,7 +5,7 @@ Nothing here is needed for right answers: what has expired is neither received n
 
 from waypost.service import Again, Context, Job, JobResult
 from waypost.services.sqs.groups import settle
-from waypost.services.sqs.limits import CLEAN_BATCH_MAX, DEDUP_MS, EXPIRE_PAUSE_MS, NAME_REST_MS
+from waypost.services.sqs.limits import CLEAN_BATCH_MAX, DEDUP_MS, EXPIRE_PAUSE_MS, FORGET_PAUSE_MS, NAME_REST_MS
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.queue import Queue, find
 from waypost.services.sqs.rules.retention import AFTER_ALL, expires_ms, oldest_kept
@@ -21,7 +21,7 @@ def schedule_expiry(tx: Tx, ctx: Context, queue: Queue) -> None:
     """Have a queue's expired messages deleted from now on; again after its retention period has changed."""
     drop(tx, queue.job_key)
     enqueue(
-        tx, ctx, kind=EXPIRE, key=queue.job_key, run_at_ms=_next_expiry_ms(tx, ctx, queue),
+        tx, ctx, kind=EXPIRE, key=queue.job_key, run_at_ms=_next_expiry_ms(tx, ctx, queue, pause_ms=0),
         payload={"account": queue.account, "region": queue.region, "name": queue.name, "id": queue.id},
     )  # fmt: skip
 
@@ -39,7 +39,7 @@ def expire(tx: Tx, ctx: Context, job: Job) -> JobResult:
             full |= tx.run(query, storage=queue.storage, now=ctx.now_ms, limit=CLEAN_BATCH_MAX) == CLEAN_BATCH_MAX
     if full:
         return Again(ctx.now_ms)
-    return Again(max(_next_expiry_ms(tx, ctx, queue), ctx.now_ms + EXPIRE_PAUSE_MS))
+    return Again(_next_expiry_ms(tx, ctx, queue, pause_ms=EXPIRE_PAUSE_MS))
 
 
 def _delete_messages(tx: Tx, ctx: Context, queue: Queue, oldest: int) -> bool:
@@ -57,14 +57,16 @@ def _delete_messages(tx: Tx, ctx: Context, queue: Queue, oldest: int) -> bool:
     return len(rows) == CLEAN_BATCH_MAX
 
 
-def _next_expiry_ms(tx: Tx, ctx: Context, queue: Queue) -> int:
+def _next_expiry_ms(tx: Tx, ctx: Context, queue: Queue, *, pause_ms: int) -> int:
     retention_ms = queue.settings.retention_ms
     row = tx.one(Q.oldest_message, storage=queue.storage)
     # What is sent from now on expires no sooner than this.
     next_ms = ctx.now_ms + retention_ms if row is None else expires_ms(row[0], retention_ms)
+    next_ms = max(next_ms, ctx.now_ms + pause_ms)
     if queue.fifo:
         row = tx.one(Q.next_dedup, storage=queue.storage)
-        next_ms = min(next_ms, ctx.now_ms + DEDUP_MS if row is None else int(row[0]))
+        forget_ms = ctx.now_ms + DEDUP_MS if row is None else int(row[0])
+        next_ms = min(next_ms, max(forget_ms, ctx.now_ms + FORGET_PAUSE_MS))
     return next_ms
 
 

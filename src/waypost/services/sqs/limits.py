@@ -46,5 +46,8 @@ CLAIM_ROUNDS_MAX = 10
 """How often one receive looks again after it moved dead letters or met expired messages."""
 CLEAN_BATCH_MAX = 500
 """Rows that background work deletes in one transaction."""
-EXPIRE_PAUSE_MS = 60_000
-"""Least time between two clean-ups of a queue. Nothing expired is received or counted meanwhile."""
+EXPIRE_PAUSE_MS = 1_000
+"""Least time between two clean-ups of a queue's messages. None that has expired is received or counted meanwhile; one
+in flight may hold its FIFO group back for so long."""
+FORGET_PAUSE_MS = 60_000
+"""Least time between two clean-ups of deduplication ids and receive attempts, which are not looked at once expired."""

@@ -1,0 +1,297 @@
+"""Random use of a queue against an oracle that keeps messages in a list: no index, no SQL, no cleverness."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.services.sqs.world import World, arn
+
+from waypost.aws.errors import AwsError
+
+RETENTION_MS = 100_000
+VISIBILITY_S = 10
+RECEIVES_MAX = 3
+DEDUP_MS = 300_000
+
+
+@dataclass
+class Kept:
+    """One message as the oracle sees it."""
+
+    message_id: str
+    body: str
+    sent_ms: int
+    visible_ms: int
+    group: str = ""
+    receives: int = 0
+    dead: bool = False
+    handles: list[tuple[str, int]] = field(default_factory=list)
+    """Every receipt handle, with the receive it is of."""
+
+
+@dataclass
+class Oracle:
+    """What a queue and its dead-letter queue hold."""
+
+    kept: list[Kept] = field(default_factory=list)
+
+    def alive(self, now_ms: int) -> list[Kept]:
+        self.kept = [one for one in self.kept if one.sent_ms + RETENTION_MS > now_ms]
+        return [one for one in self.kept if not one.dead]
+
+    def dead(self, now_ms: int) -> list[Kept]:
+        self.alive(now_ms)
+        return [one for one in self.kept if one.dead]
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """What both kinds of queue have in common."""
+
+    fifo = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.oracle = Oracle()
+        self.sent = 0
+
+    @initialize()
+    def create(self) -> None:
+        suffix = ".fifo" if self.fifo else ""
+        make = self.world.fifo if self.fifo else self.world.queue
+        retention = str(RETENTION_MS // 1_000)
+        self.dlq = make(f"dlq{suffix}", MessageRetentionPeriod=retention)
+        policy = json.dumps({"deadLetterTargetArn": arn(f"dlq{suffix}"), "maxReceiveCount": RECEIVES_MAX})
+        self.url = make(
+            f"q{suffix}",
+            MessageRetentionPeriod=retention,
+            VisibilityTimeout=str(VISIBILITY_S),
+            RedrivePolicy=policy,
+        )
+
+    def teardown(self) -> None:
+        self.world.store.close_now()
+
+    @property
+    def now_ms(self) -> int:
+        return self.world.now_ms
+
+    @rule(seconds=st.sampled_from([0.001, 1, 5, 9.999, 10, 30, 60]))
+    def wait(self, seconds: float) -> None:
+        self.world.pass_s(seconds)
+
+    @rule()
+    def clean(self) -> None:
+        self.world.work()
+
+    def pick(self, data: st.DataObject) -> tuple[Kept, str, int] | None:
+        """A message that was received, one of its handles, and the receive that is of."""
+        handles = [(one, *handle) for one in self.oracle.alive(self.now_ms) for handle in one.handles]
+        return data.draw(st.sampled_from(handles)) if handles else None
+
+    def delivered(self, one: Kept, message: dict[str, Any], visibility_s: int) -> None:
+        one.receives += 1
+        one.visible_ms = self.now_ms + visibility_s * 1_000
+        one.handles.append((message["ReceiptHandle"], one.receives))
+        assert message["Body"] == one.body
+        assert message["Attributes"]["ApproximateReceiveCount"] == str(one.receives)
+        assert message["Attributes"]["SentTimestamp"] == str(one.sent_ms)
+
+    def bury(self, one: Kept) -> None:
+        one.dead = True
+        one.visible_ms = self.now_ms
+        one.handles.clear()
+        if self.fifo:
+            one.sent_ms = self.now_ms  # there retention begins anew
+
+    @invariant()
+    def counts_are_exact(self) -> None:
+        if not hasattr(self, "url"):
+            return
+        for url, kept in ((self.url, self.oracle.alive(self.now_ms)), (self.dlq, self.oracle.dead(self.now_ms))):
+            visible = sum(one.visible_ms <= self.now_ms for one in kept)
+            in_flight = sum(one.visible_ms > self.now_ms and one.receives > 0 for one in kept)
+            assert self.world.counts(url) == (visible, in_flight, len(kept) - visible - in_flight)
+
+    @rule()
+    def empty_the_dead_letter_queue(self) -> None:
+        expected = {one.message_id for one in self.oracle.dead(self.now_ms)}
+        while messages := self.world.receive(self.dlq):
+            for message in messages:
+                expected.remove(message["MessageId"])
+                self.world.delete(self.dlq, message)
+        assert not expected
+        self.oracle.kept = [one for one in self.oracle.kept if not one.dead]
+
+
+class StandardMachine(QueueMachine):
+    """Every visible message is delivered once, the longest visible first."""
+
+    @rule(delay=st.sampled_from([None, 0, 5, 20]), large=st.booleans())
+    def send(self, delay: int | None, large: bool) -> None:
+        self.sent += 1
+        body = f"{self.sent}" + "x" * (3_000 if large else 0)
+        more = {} if delay is None else {"DelaySeconds": delay}
+        sent = self.world.send(self.url, body, **more)
+        self.oracle.kept.append(Kept(sent["MessageId"], body, self.now_ms, self.now_ms + (delay or 0) * 1_000))
+
+    @rule(most=st.integers(1, 10), visibility_s=st.sampled_from([None, 1, 30]))
+    def receive(self, most: int, visibility_s: int | None) -> None:
+        more = {} if visibility_s is None else {"VisibilityTimeout": visibility_s}
+        messages = self.world.receive(self.url, most, AttributeNames=["All"], **more)
+        visible = [one for one in self.oracle.alive(self.now_ms) if one.visible_ms <= self.now_ms]
+        visible.sort(key=lambda one: one.visible_ms)
+        expected: list[Kept] = []
+        for one in visible:
+            if len(expected) == most:
+                break
+            if one.receives >= RECEIVES_MAX:
+                self.bury(one)
+            else:
+                expected.append(one)
+        # Where several became visible at the same instant any order would do; the row ids decide.
+        assert {message["MessageId"] for message in messages} == {one.message_id for one in expected}
+        found = {message["MessageId"]: message for message in messages}
+        for one in expected:
+            self.delivered(one, found[one.message_id], VISIBILITY_S if visibility_s is None else visibility_s)
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        picked = self.pick(data)
+        if picked is None:
+            return
+        one, handle, _ = picked
+        self.world("DeleteMessage", QueueUrl=self.url, ReceiptHandle=handle)
+        self.oracle.kept.remove(one)
+        self.world("DeleteMessage", QueueUrl=self.url, ReceiptHandle=handle)
+
+    @rule(data=st.data(), seconds=st.sampled_from([0, 3, 50]))
+    def change_visibility(self, data: st.DataObject, seconds: int) -> None:
+        picked = self.pick(data)
+        if picked is None:
+            return
+        one, handle, _ = picked
+        self.world("ChangeMessageVisibility", QueueUrl=self.url, ReceiptHandle=handle, VisibilityTimeout=seconds)
+        one.visible_ms = self.now_ms + seconds * 1_000
+
+    @precondition(lambda self: self.sent > 3)
+    @rule()
+    def purge(self) -> None:
+        try:
+            self.world("PurgeQueue", QueueUrl=self.url)
+        except AwsError:
+            return  # less than a minute after the last
+        self.oracle.kept = [one for one in self.oracle.kept if one.dead]
+
+
+class FifoMachine(QueueMachine):
+    """Each group comes in order, and nothing of it while one that was sent before is hidden."""
+
+    fifo = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.remembered: dict[str, tuple[int, str]] = {}
+
+    @rule(group=st.sampled_from("abc"), dedup=st.none() | st.sampled_from("xyz"), large=st.booleans())
+    def send(self, group: str, dedup: str | None, large: bool) -> None:
+        self.sent += 1
+        body = f"{self.sent}" + "x" * (3_000 if large else 0)
+        key = dedup or str(self.sent)
+        sent = self.world.send(self.url, body, MessageGroupId=group, MessageDeduplicationId=key)
+        expires_ms, original = self.remembered.get(key, (0, ""))
+        if expires_ms > self.now_ms:
+            assert sent["MessageId"] == original
+            return
+        self.remembered[key] = (self.now_ms + DEDUP_MS, sent["MessageId"])
+        self.oracle.kept.append(Kept(sent["MessageId"], body, self.now_ms, self.now_ms, group))
+
+    def ready(self, group: str) -> list[Kept]:
+        """The messages of a group that may be delivered, in order; what is dead is buried on the way."""
+        found = []
+        for one in [one for one in self.oracle.alive(self.now_ms) if one.group == group]:
+            if one.visible_ms > self.now_ms:
+                break
+            found.append(one)
+        return found
+
+    @rule(most=st.integers(1, 10), visibility_s=st.sampled_from([None, 0, 1, 30]))
+    def receive(self, most: int, visibility_s: int | None) -> None:
+        more = {} if visibility_s is None else {"VisibilityTimeout": visibility_s}
+        self.world.work(all_queues=True)  # an expired message holds its group back until it is cleaned away
+        messages = self.world.receive(self.url, most, AttributeNames=["All"], **more)
+        taken: dict[str, list[dict[str, Any]]] = {}
+        for message in messages:
+            taken.setdefault(message["Attributes"]["MessageGroupId"], []).append(message)
+        groups = [message["Attributes"]["MessageGroupId"] for message in messages]
+        assert groups == sorted(groups, key=groups.index), "one group after the other"
+        full = len(messages) == most
+        for group in "abc":
+            ready = self.ready(group)
+            got = taken.get(group, [])
+            whole = not full or (groups and group != groups[-1] and group in taken)
+            expected: list[Kept] = []
+            for one in ready:
+                if one.receives >= RECEIVES_MAX:
+                    # A full receive may have stopped before it came here.
+                    if whole or len(expected) < len(got) or self.is_buried(one):
+                        self.bury(one)
+                        continue
+                    break
+                if len(expected) == len(got):
+                    assert not whole, "a group was left though there was room"
+                    break
+                expected.append(one)
+            assert [message["MessageId"] for message in got] == [one.message_id for one in expected]
+            for one, message in zip(expected, got, strict=True):
+                self.delivered(one, message, VISIBILITY_S if visibility_s is None else visibility_s)
+
+    def is_buried(self, one: Kept) -> bool:
+        rows = self.world.store._db.execute(
+            "SELECT source_arn FROM sqs_message WHERE message_id = ?", (one.message_id,)
+        ).fetchall()
+        return rows[0][0] is not None
+
+    def refused(self, operation: str, one: Kept, handle: str, receive: int, **more: Any) -> bool:
+        """Run an operation on a handle; it must fail where the handle is no longer in force."""
+        request = {"QueueUrl": self.url, "ReceiptHandle": handle, **more}
+        if receive == one.receives and one.visible_ms > self.now_ms:
+            self.world(operation, **request)
+            return False
+        assert "The receipt handle has expired." in self.world.refused(operation, **request).message
+        return True
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        picked = self.pick(data)
+        if picked is not None and not self.refused("DeleteMessage", *picked):
+            self.oracle.kept.remove(picked[0])
+
+    @rule(data=st.data(), seconds=st.sampled_from([0, 3, 50]))
+    def change_visibility(self, data: st.DataObject, seconds: int) -> None:
+        picked = self.pick(data)
+        if picked is not None and not self.refused("ChangeMessageVisibility", *picked, VisibilityTimeout=seconds):
+            picked[0].visible_ms = self.now_ms + seconds * 1_000
+
+    @invariant()
+    def group_rows_are_in_line(self) -> None:
+        """Each group that has messages has its row, and the row says when its first message may be taken."""
+        rows = self.world.store._db.execute(
+            "SELECT g.available_at, (SELECT visible_at FROM sqs_message m WHERE m.storage = g.storage"
+            " AND m.group_id = g.group_id ORDER BY sequence LIMIT 1) FROM sqs_group g"
+        ).fetchall()
+        assert all(available_at == visible_at for available_at, visible_at in rows)
+        groups = self.world.store._db.execute("SELECT COUNT(DISTINCT storage || group_id) FROM sqs_message").fetchall()
+        assert groups == [(len(rows),)]
+
+
+SETTINGS = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+TestStandard = StandardMachine.TestCase
+TestStandard.settings = SETTINGS
+TestFifo = FifoMachine.TestCase
+TestFifo.settings = SETTINGS
