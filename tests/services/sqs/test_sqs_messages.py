@@ -180,6 +180,15 @@ def test_delay(world: World) -> None:
     assert world.bodies(url) == ["queue's"]
 
 
+def test_those_visible_longest_come_first(world: World) -> None:
+    url = world.queue()
+    for seconds in (10, 2, 5):
+        world.send(url, str(seconds), DelaySeconds=seconds)
+    world.pass_s(10)
+    assert world.bodies(url, 2) == ["2", "5"]
+    assert world.bodies(url, 2) == ["10"]
+
+
 def test_visibility(world: World) -> None:
     url = world.queue(VisibilityTimeout="10")
     world.send(url)
