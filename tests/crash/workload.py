@@ -22,6 +22,8 @@ AUTHORIZATION = (
 )
 PREFIXES = {"sqs": "AmazonSQS", "states": "AWSStepFunctions"}
 STALL_LIMIT_S = 60.0
+VISIBILITY_S = 3
+"""Of every queue that is received from here."""
 
 
 class Refused(Exception):  # noqa: N818 (an answer)
@@ -46,6 +48,8 @@ class Server:
         self.kills = 0
         self.log = folder / "server.log"
         self.up = threading.Event()
+        self.clients: list[Client] = []
+        """Everybody who talks to it, to be closed at the end."""
         self._folder = folder / "data"
         self._process: subprocess.Popen[str] | None = None
 
@@ -114,6 +118,13 @@ class Client:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._connection: http.client.HTTPConnection | None = None
+        server.clients.append(self)
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def once(self, service: str, operation: str, **members: Any) -> Any:
         """One try; raises ``ConnectionError`` when nobody knows whether it was done, and ``Refused``."""
@@ -130,8 +141,7 @@ class Client:
             response = self._connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            self._connection = None
+            self.close()
             raise ConnectionError(f"{operation}: {error!r}") from error
         answer = json.loads(body or b"{}")
         if response.status != 200:
@@ -155,6 +165,10 @@ class Message(Received):
     """A received message and its receipt."""
 
     handle: str = ""
+
+    def late(self) -> bool:
+        """Whether the receipt may have run out meanwhile: the server was down for long."""
+        return monotonic() - self.began_s > VISIBILITY_S - 0.5
 
 
 class Progress:
@@ -283,11 +297,20 @@ class Workload:
         if not received.body.startswith("poison-"):
             self.delete(client, self.resources["plain"], received)
             return
+        self.give_back(client, received)
+
+    def give_back(self, client: Client, received: Message) -> None:
+        """Make a message visible again at once; without a retry."""
         try:
-            client.once("sqs", "ChangeMessageVisibility", QueueUrl=self.resources["plain"],
-                        ReceiptHandle=received.handle, VisibilityTimeout=0)  # fmt: skip
+            client.once(
+                "sqs", "ChangeMessageVisibility", QueueUrl=self.resources[received.queue],
+                ReceiptHandle=received.handle, VisibilityTimeout=0,
+            )  # fmt: skip
         except ConnectionError:
             self.server.up.wait(STALL_LIMIT_S)  # it comes back by itself
+        except Refused:
+            if not received.late():
+                raise
 
     def line_sender(self, groups: list[str], count: int) -> None:
         """Send to groups of the FIFO queue, in order: the next after the last was acknowledged."""
@@ -303,12 +326,19 @@ class Workload:
                 self.observed.sent.append(Sent("line", answer["MessageId"], body, group, number))
 
     def line_receiver(self) -> None:
-        """Receive from the FIFO queue and delete in order."""
+        """Receive from the FIFO queue and delete in order; now and then fail at one, and leave what follows it."""
         client = Client(self.server)
         while not self.progress.over:
+            failed: set[str] = set()
             for received in self.receive(client, "line"):
                 self.observed.received.append(received)
-                self.delete(client, self.resources["line"], received)
+                if received.group in failed:
+                    continue
+                if received.count == 1 and received.number % 20 == 5:
+                    failed.add(received.group)
+                    self.give_back(client, received)
+                else:
+                    self.delete(client, self.resources["line"], received)
 
     def receive(self, client: Client, queue: str, wait_s: int = 1, visibility_s: int | None = None) -> list[Message]:
         """One ReceiveMessage, without a retry: what a killed server handed out comes again by itself."""
@@ -344,6 +374,10 @@ class Workload:
             acked = monotonic()
         except ConnectionError:
             self.server.up.wait(STALL_LIMIT_S)
+        except Refused:
+            if not received.late():
+                raise
+            return
         if log:
             self.observed.deleted.append(Deleted(received.queue, received.message_id, began, acked))
 
