@@ -40,6 +40,8 @@ LOCK_NAME = "lock"
 CHECKPOINT_PAGES = 4_000
 """WAL pages (16 MB) after which a checkpoint starts in a thread."""
 WAL_LIMIT_BYTES = 64 << 20
+BATCH_MAX = 256
+"""Operations after which a transaction is committed even while more arrive."""
 INLINE_SYNC_NS = 400_000
 """A disk that syncs faster than this is synced on the loop: handing over to a thread and back costs as much."""
 SLOW_OPERATION_NS = 250_000_000
@@ -111,9 +113,10 @@ class SqliteTx:
 class _Batch:
     """Operations that share a transaction, and what happens once it is on disk."""
 
-    __slots__ = ("answers", "wakes", "wrote")
+    __slots__ = ("answers", "seen", "wakes", "wrote")
 
     def __init__(self) -> None:
+        self.seen = 0
         self.answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
         self.wakes: list[tuple[str, int]] = []
         self.wrote = False
@@ -128,6 +131,8 @@ class SqliteStore:
         self.wakes = Wakes()
         self.on_fatal: Callable[[BaseException], None] = lambda _error: None
         """Called when a sync failed: nothing more can be promised by this process."""
+        self.operations = 0
+        self.commits = 0
         self._sync_wanted = sync and self.path != ":memory:"
         self._broken: BaseException | None = None
         self._batch: _Batch | None = None
@@ -257,9 +262,19 @@ class SqliteStore:
     # --- committing
 
     def _commit(self) -> None:
-        batch, self._batch = self._batch, None
+        batch = self._batch
         if batch is None:
             return
+        count = len(batch.answers)
+        if batch.seen < count < BATCH_MAX:
+            # It grew since the last look: one more turn of the loop (some microseconds) brings in what is arriving now,
+            # and a sync costs as much for one operation as for many.
+            batch.seen = count
+            asyncio.get_running_loop().call_soon(self._commit)
+            return
+        self._batch = None
+        self.operations += count
+        self.commits += 1
         if not self._db.in_transaction:
             # SQLite gave up the whole transaction by itself (disk full, I/O error): nothing of this batch happened.
             self._fail([batch], StoreUnavailable("the database rolled the transaction back"))
@@ -382,6 +397,7 @@ class SqliteStore:
         """Answer what is under way, fold the log into the database and release the file."""
         while self._batch is not None or self._syncing or self._unsynced:
             await self.transact(lambda _tx: None)  # answered after everything before it
+        log.info("%d operations in %d commits", self.operations, self.commits)
         self.close_now()
 
     def close_now(self) -> None:
