@@ -28,6 +28,7 @@ IDS = {"a", "b"}
         (b'{"batchItemFailures": [{"itemIdentifier": "c"}]}', IDS),
         (b'{"batchItemFailures": {"itemIdentifier": "a"}}', IDS),
         (b"not json", IDS),
+        (b"[" * 5_000 + b"]" * 5_000, IDS),
         (b'"text"', IDS),
     ],
 )

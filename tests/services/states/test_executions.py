@@ -125,6 +125,8 @@ def test_the_same_start_again_answers_the_same(world: World) -> None:
         ),
         ("{'a': 1}", "Unexpected character (''' (code 39)): was expecting double-quote to start field name"),
         ('{"a": 1', "Unexpected end-of-input"),
+        ("[" * 5_000 + "]" * 5_000, "Document nesting depth exceeds the maximum allowed"),
+        ("[" * 5_000, "Document nesting depth exceeds the maximum allowed"),
     ],
 )
 def test_an_input_that_is_not_json_is_refused(world: World, text: str, why: str) -> None:

@@ -1,5 +1,6 @@
 """State machines: what is kept, what is refused, what is shown."""
 
+import base64
 import json
 from typing import Any
 
@@ -81,6 +82,17 @@ def test_what_is_not_built_is_refused(world: World) -> None:
             "InvalidLoggingConfiguration",
             "Invalid Logging Configuration: Must specify exactly one Log Destination.",
         )
+
+
+@pytest.mark.parametrize("key", [{"kmsKeyId": "alias/k"}, {"kmsDataKeyReusePeriodSeconds": 60}])
+def test_a_key_without_encryption_by_a_key_is_refused(world: World, key: dict[str, Any]) -> None:
+    settings = {"type": "AWS_OWNED_KEY", **key}
+    assert refused(world, encryptionConfiguration=settings)[0] == "InvalidEncryptionConfiguration"
+    answer = world.refused("CreateActivity", name="a", encryptionConfiguration=settings)
+    assert answer[0] == "InvalidEncryptionConfiguration"
+    create(world)
+    answer = world.refused("UpdateStateMachine", stateMachineArn=ARN, roleArn=ROLE, encryptionConfiguration=settings)
+    assert answer[0] == "InvalidEncryptionConfiguration"
 
 
 def test_a_definition_with_a_problem_is_refused(world: World) -> None:
@@ -177,6 +189,8 @@ def test_machines_are_listed_by_page(world: World) -> None:
     second = world.run("ListStateMachines", maxResults=2, nextToken=first["nextToken"])
     assert [item["name"] for item in second["stateMachines"]] == ["c"]
     assert "nextToken" not in second
+    deep = base64.b64encode(b"[" * 5_000).decode()
+    assert world.refused("ListStateMachines", nextToken=deep)[0] == "InvalidToken"
     assert world.refused("ListStateMachines", nextToken="x") == ("InvalidToken", "Invalid Token: 'Invalid token'")
     world.clock.advance(25 * 3_600_000)
     assert world.refused("ListStateMachines", nextToken=first["nextToken"])[0] == "InvalidToken"

@@ -165,6 +165,8 @@ def test_tokens_that_are_none(world: World) -> None:
     code, message = world.refused("SendTaskSuccess", taskToken=token, output="{bad")
     assert code == "InvalidOutput"
     assert "double-quote" in message
+    deep = "[" * 5_000 + "]" * 5_000
+    assert world.refused("SendTaskSuccess", taskToken=token, output=deep)[0] == "InvalidOutput"
     world.account = "111111111111"
     assert world.refused("SendTaskSuccess", taskToken=token, output="1") == bad
     world.account = ACCOUNT
@@ -350,6 +352,15 @@ def test_a_function_that_fails_without_a_type(world: World) -> None:
     described = world.describe(arn)
     assert described["error"] == "Lambda.Unknown"
     assert described["cause"].endswith('Returned payload: {"errorMessage": "gone"}')
+
+
+@pytest.mark.parametrize("error", [None, "Unhandled"])
+def test_a_function_whose_answer_nests_too_deeply_is_not_run_again(world: World, error: str | None) -> None:
+    world.functions["f"] = lambda _: FunctionOutcome(b"[" * 5_000 + b"]" * 5_000, error)
+    arn = world.start(invoke())
+    world.work()
+    assert world.describe(arn)["error"] == "States.Runtime"
+    assert world.nothing_left()
 
 
 def test_a_function_that_is_not_there(world: World) -> None:

@@ -73,7 +73,7 @@ def failures(answer: bytes, message_ids: Collection[str]) -> Collection[str]:
     """Which messages a function reported as failed (ReportBatchItemFailures); all, where its answer is no report."""
     try:
         report = msgspec.json.decode(answer) if answer else None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return message_ids
     if not report:
         return ()

@@ -74,6 +74,8 @@ def _payload(outcome: FunctionOutcome) -> str:
         value = None
         if not outcome.function_error:
             raise TaskFailed("Lambda.Unknown", _unknown(text)) from None
+    except RecursionError:
+        raise TaskFailed("States.Runtime", "The function's answer is nested too deeply") from None
     if not outcome.function_error:
         return text
     kind = value.get("errorType") if isinstance(value, dict) else None

@@ -6,7 +6,7 @@ from waypost.services.states.limits import ACTIVITY_POLL_MS
 from waypost.services.states.operations import find
 from waypost.services.states.queries import Q
 from waypost.services.states.rows import activity_key
-from waypost.services.states.rules import arns, names, pages, tags
+from waypost.services.states.rules import arns, configuration, names, pages, tags
 from waypost.store.store import Tx
 
 
@@ -16,6 +16,8 @@ def create_activity(tx: Tx, ctx: Context, request: Params) -> Params:
     if not names.is_valid(name):
         raise errors.invalid_name(name)
     arn = arns.activity_arn(ctx.region, ctx.account, name)
+    if request.get("encryptionConfiguration") is not None:
+        configuration.encryption(request["encryptionConfiguration"])
     tagged = tags.read(request.get("tags"), arn)
     row = tx.one(Q.find_activity, account=ctx.account, region=ctx.region, name=name)
     if row is not None:

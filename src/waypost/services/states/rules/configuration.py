@@ -26,7 +26,7 @@ def merged(before: dict[str, Any], request: Params) -> dict[str, Any]:
     if request.get("tracingConfiguration") is not None:
         after["tracingConfiguration"] = {"enabled": bool(request["tracingConfiguration"].get("enabled"))}
     if request.get("encryptionConfiguration") is not None:
-        after["encryptionConfiguration"] = {"type": request["encryptionConfiguration"]["type"]}
+        after["encryptionConfiguration"] = encryption(request["encryptionConfiguration"])
     return after
 
 
@@ -45,6 +45,17 @@ def _logging(given: Params) -> dict[str, Any]:
     if destinations:
         described["destinations"] = destinations
     return described
+
+
+def encryption(given: Params) -> dict[str, Any]:
+    """The only encryption there is, which takes no key of a customer's; raises InvalidEncryptionConfiguration."""
+    for name in ("kmsKeyId", "kmsDataKeyReusePeriodSeconds"):
+        if given.get(name) is not None:
+            raise AwsError(
+                "InvalidEncryptionConfiguration",
+                f"Invalid Encryption Configuration: {name} must not be given when type is {given['type']}.",
+            )
+    return {"type": given["type"]}
 
 
 def _invalid_logging(why: str) -> AwsError:

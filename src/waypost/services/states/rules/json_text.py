@@ -5,6 +5,7 @@ import re
 import msgspec
 
 _LITERALS = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+_TOO_DEEP = "Document nesting depth exceeds the maximum allowed"
 _decode = msgspec.json.Decoder(msgspec.Raw).decode
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
@@ -22,13 +23,17 @@ def problem(text: str) -> str | None:
         _decode(text)
     except msgspec.DecodeError:
         pass
+    except RecursionError:
+        return _TOO_DEEP
     else:
         return None
     try:
         end = _skip(text, _value(text, _skip(text, 0)))
         if end < len(text):
             _unexpected(text, end, "end of input")
-    except (_Bad, RecursionError) as error:
+    except RecursionError:
+        return _TOO_DEEP
+    except _Bad as error:
         return str(error)
     return "Invalid JSON"
 

@@ -32,7 +32,7 @@ def read(token: str | None, about: str, now_ms: int, *types: type) -> list[Any] 
         return None
     try:
         found = msgspec.json.decode(base64.urlsafe_b64decode(token.encode("ascii")), type=_Token)
-    except (binascii.Error, msgspec.DecodeError, UnicodeError) as error:
+    except (binascii.Error, msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise errors.invalid_token() from error
     fits = len(found.place) == len(types) and all(
         isinstance(part, kind) for part, kind in zip(found.place, types, strict=True)
