@@ -1,42 +1,61 @@
 """SQS's quotas: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-quotas.html ."""
 
 QUEUE_NAME_MAX = 80
+"""Characters of a queue's name, `.fifo` included."""
 
 BATCH_MAX = 10
+"""Entries of one batch."""
 BATCH_BYTES_MAX = 1_048_576
 """Sum of a SendMessageBatch, whatever the queue's MaximumMessageSize."""
 
 MESSAGE_ATTRIBUTES_MAX = 10
+"""Attributes of one message."""
 ATTRIBUTE_NAME_MAX = 256
+"""Characters of a message attribute's name."""
 ATTRIBUTE_TYPE_BYTES_MAX = 256
+"""Bytes of a message attribute's data type, label included."""
 
 DELAY_S_MAX = 900
+"""Longest delay of a message."""
 VISIBILITY_S_MAX = 43_200
 """Of one timeout, and of all extensions of a receive together."""
 WAIT_S_MAX = 20
+"""Longest wait of one ReceiveMessage."""
 RECEIVE_MAX = 10
+"""Messages of one ReceiveMessage."""
 
 DEDUP_MS = 300_000
 """How long a deduplication id, or a receive attempt's id, is remembered."""
 PURGE_PAUSE_MS = 60_000
+"""Least time between two purges of a queue."""
 NAME_REST_MS = 60_000
 """How long the name of a deleted queue cannot be used again."""
 
 TAGS_MAX = 50
+"""Tags of a queue."""
 TAG_KEY_MAX = 128
+"""Characters of a tag's key."""
 TAG_VALUE_MAX = 256
+"""Characters of a tag's value."""
 
 LIST_MAX = 1_000
+"""Queues of one ListQueues or ListDeadLetterSourceQueues page."""
 
 POLICY_BYTES_MAX = 8_192
+"""A queue's policy."""
 POLICY_STATEMENTS_MAX = 20
+"""Statements of a policy."""
 POLICY_PRINCIPALS_MAX = 50
+"""Principals of a policy."""
 POLICY_CONDITIONS_MAX = 10
+"""Conditions of a policy."""
 POLICY_ACTIONS_MAX = 7
 """In one statement."""
 
 REDRIVE_RECEIVES_MAX = 1_000
+"""Largest maxReceiveCount."""
 REDRIVE_SOURCES_MAX = 10
+"""Source queues that a redrive allow policy may name."""
 
 # Ours, not AWS's.
 
