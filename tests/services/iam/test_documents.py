@@ -81,6 +81,12 @@ def test_an_identity_policy_that_is_none_is_refused_in_aws_words(document, messa
     assert found.startswith("Statement IDs (SID) must be alpha-numeric.") if message is None else found == message
 
 
+def test_a_document_that_nests_too_deeply_is_no_json():
+    deep = "[" * 3_000 + "]" * 3_000
+    assert refusal(check_identity_policy, deep) == refusal(check_identity_policy, "{")
+    assert refusal(check_trust_policy, deep) == refusal(check_trust_policy, "{")
+
+
 def test_the_iam_path_of_a_resource_is_looked_at():
     assert refusal(check_identity_policy, listing("arn:aws:iam:::example_bucket")).startswith("IAM resource path must")
     check_identity_policy(json.dumps(listing("arn:aws:iam::*:role/x")))

@@ -306,6 +306,7 @@ def test_bounds_of_numbers(name, low, high):
         ({"SqsManagedSseEnabled": "maybe"}, False, "InvalidAttributeValue", None),
         ({"Policy": "{"}, False, "InvalidAttributeValue", "Invalid value for the parameter Policy."),
         ({"Policy": "[]"}, False, "InvalidAttributeValue", None),
+        ({"Policy": "[" * 5_000}, False, "InvalidAttributeValue", None),
         ({"Policy": '{"Statement":[{"Effect":"Maybe"}]}'}, False, "InvalidAttributeValue", None),
     ],
 )
@@ -343,6 +344,7 @@ def test_settings_are_what_their_text_says():
     [
         ("nonsense", "Redrive policy is not a valid JSON map."),
         ("[]", "Redrive policy is not a valid JSON map."),
+        ("[" * 5_000, "Redrive policy is not a valid JSON map."),
         ('{"maxReceiveCount":1}', "Redrive policy does not contain mandatory attribute: deadLetterTargetArn."),
         (f'{{"deadLetterTargetArn":"{DLQ}"}}', "Redrive policy does not contain mandatory attribute: maxReceiveCount."),
         (

@@ -129,6 +129,7 @@ def test_policies_and_tags_must_fit():
 
 def test_session_policies_are_looked_at(sts):
     assert refused("MalformedPolicyDocumentException", assume, sts, Policy="{") == "Syntax errors in policy."
+    refused("MalformedPolicyDocumentException", assume, sts, Policy="[" * 1_000 + "]" * 1_000)
     refused("ValidationError", assume, sts, Policy="x" * 2_049)
     refused("ValidationError", assume, sts, PolicyArns=[{"arn": "x"}] * 11)
     assert assume(sts, Policy='{"Version":"2012-10-17","Statement":[]}')["PackedPolicySize"] > 0

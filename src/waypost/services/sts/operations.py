@@ -124,7 +124,7 @@ def _session_policies(request: Params) -> tuple[str | None, list[str]]:
             )
         try:
             document = json.loads(policy)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict) or "Statement" not in document:
             raise AwsError("MalformedPolicyDocumentException", "Syntax errors in policy.", 400)

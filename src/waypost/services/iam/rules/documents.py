@@ -57,7 +57,7 @@ def parsed(document: str) -> Any:
     """The JSON of a document, or None where it is none."""
     try:
         return json.loads(document)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -53,7 +53,7 @@ def check_policy(text: str) -> None:
         raise errors.invalid_attribute("Policy", f"A policy has at most {POLICY_BYTES_MAX} bytes.")
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise errors.invalid_attribute("Policy") from None
     if not isinstance(document, dict):
         raise errors.invalid_attribute("Policy")

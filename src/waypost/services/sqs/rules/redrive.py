@@ -95,6 +95,6 @@ def is_dead(redrive: Redrive | None, receives: int) -> bool:
 def _object(text: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
