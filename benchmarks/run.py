@@ -19,6 +19,8 @@ from benchmarks.servers import FLOOR, HERE, MINISTACK, MOTO, WAYPOST, Kind, Runn
 SCENARIOS = ("start", "sqs", "backlog", "states", "callback", "invoke", "mapping")
 SCENARIO_LIMIT_S = 90.0
 PEER_FILL_S = 25.0
+BUSY = 0.5
+"""Load average before the run above which the report says so."""
 
 
 class Run:
@@ -31,6 +33,7 @@ class Run:
         self.starts = starts
         self.results: report.Results = {}
         self.notes: dict[str, dict[str, str]] = {}
+        self.floors: list[Figures] = []
         self._floor: Running | None = None
 
     async def measure(self, server: Running, scenario: str, work: Callable[[], Awaitable[Figures]]) -> None:
@@ -47,20 +50,18 @@ class Run:
         else:
             self.results.setdefault(name, {}).update(found)
 
-    async def floor(self) -> None:
-        """Measure the floor; asked again, keep the better of the two, which is the harder measure for us."""
-        if "sqs" not in self.only:
-            return
+    async def floor(self) -> Running:
+        """The floor, which runs throughout: it costs nothing while nobody asks."""
         if self._floor is None:
             self._floor = await Running(FLOOR, self.folder / "floor").start()
-            self.results["floor"] = {"start.empty_s": self._floor.start_s}
-            memory = self._floor.memory_mb()
-            if memory is not None:
-                self.results["floor"]["memory.empty_mb"] = memory
-        print("  floor: http ...", file=sys.stderr, flush=True)
-        found = await scenarios.floor(self._floor, self.load)
-        if found["http.requests_per_s"] > self.results["floor"].get("http.requests_per_s", 0):
-            self.results["floor"].update(found)
+        return self._floor
+
+    async def beside_floor(self, server: Running, url: str, name: str) -> Figures:
+        """The SQS cycle, in turns with the floor."""
+        figures, floor = await scenarios.beside_floor(server, await self.floor(), self.load, url, name)
+        self.floors.append(floor)
+        self.results["floor"] = {key: median(one[key] for one in self.floors) for key in floor}
+        return figures
 
     async def server(self, kind: Kind) -> None:
         """Everything that one server is measured on."""
@@ -98,11 +99,9 @@ class Run:
 
         async def empty_queue() -> Figures:
             url = await scenarios.make_queue(server, "bench")
-            return await scenarios.send_receive_delete(server, load, url, "sqs")
+            return await self.beside_floor(server, url, "sqs")
 
         await self.measure(server, "sqs", empty_queue)
-        if server.kind is WAYPOST:
-            await self.floor()
         await self.measure(server, "states", lambda: scenarios.ten_pass(server, load))
         await self.measure(server, "callback", lambda: scenarios.callback(server, load))
         if server.kind is MOTO:
@@ -130,7 +129,7 @@ class Run:
                 note = f"skipped with {count:,}: only {waiting:,} were taken in {seconds:.0f} s"
                 self.notes.setdefault(server.kind.name, {})["backlog"] = note
                 break
-            figures |= await scenarios.send_receive_delete(server, self.load, url, f"sqs_{count}")
+            figures |= await self.beside_floor(server, url, f"sqs_{count}")
         if not ours and len(self.load.backlogs) > 1:
             self.notes.setdefault(server.kind.name, {}).setdefault(
                 "backlog of 1,000,000", "not tried, for want of time and memory"
@@ -176,7 +175,6 @@ async def run(arguments: argparse.Namespace) -> int:
     bench = Run(arguments.only or SCENARIOS, load, folder, 1 if arguments.quick else 3)
     try:
         described = machine.describe(folder)
-        await bench.floor()
         for name in names:
             try:
                 await bench.server(kinds[name])
@@ -198,6 +196,8 @@ async def run(arguments: argparse.Namespace) -> int:
     }
     print(", ".join(f"{name} {value}" for name, value in described.items()))
     print(", ".join(f"{name} {value}" for name, value in document["versions"].items()))
+    if described["load_average"] > BUSY:
+        print("The machine was busy with other things: every figure is worse than it need be.")
     if arguments.quick:
         print("A quick run: it shows that everything works, its figures mean nothing.")
     print("\n" + report.table(bench.results, bench.notes))

@@ -46,6 +46,8 @@ class Load:
     def __init__(self, *, quick: bool) -> None:
         self.connections = 16
         self.seconds = 0.3 if quick else 5.0
+        self.rounds = 1 if quick else 5
+        self.round_seconds = 0.3 if quick else 1.5
         self.alone = 20 if quick else 300
         self.alone_seconds = 1.0 if quick else 10.0
         self.cold = 1 if quick else 5
@@ -101,7 +103,7 @@ async def floor(server: Running, load: Load) -> Figures:
     """The bare HTTP stack, asked with SendMessage's bytes."""
     connections = await server.connections(load.connections)
     data = sqs(server, "SendMessage", QueueUrl="http://127.0.0.1:4566/000000000000/bench", MessageBody=BODY)
-    end = perf_counter() + load.seconds
+    end = perf_counter() + load.round_seconds
 
     def script() -> Script:
         while perf_counter() < end:
@@ -131,7 +133,7 @@ async def send_receive_delete(server: Running, load: Load, queue_url: str, name:
     head, _, tail = sqs(server, "DeleteMessage", QueueUrl=queue_url, ReceiptHandle=cut.decode()).partition(cut)
     cycles = empty = 0
     lengths: dict[int, bytes] = {}
-    end = perf_counter() + load.seconds
+    end = perf_counter() + load.round_seconds
 
     def script() -> Script:
         nonlocal cycles, empty
@@ -142,7 +144,7 @@ async def send_receive_delete(server: Running, load: Load, queue_url: str, name:
                 if found is not None:
                     break
                 empty += 1
-                if perf_counter() > end + load.seconds:
+                if perf_counter() > end + load.round_seconds:
                     return
             handle = found[1]
             start = lengths.get(len(handle))
@@ -153,6 +155,23 @@ async def send_receive_delete(server: Running, load: Load, queue_url: str, name:
 
     measured = await Measured(server, connections).run(script)
     return {**measured.figures(name), f"{name}.cycles_per_s": cycles / measured.wall_s, f"{name}.empty_receives": empty}
+
+
+async def beside_floor(
+    server: Running, bare: Running, load: Load, queue_url: str, name: str
+) -> tuple[Figures, Figures]:
+    """The cycle and the floor in turns, so that both meet the same machine; medians, and the median share."""
+    ours, theirs = [], []
+    for _ in range(load.rounds):
+        ours.append(await send_receive_delete(server, load, queue_url, name))
+        theirs.append(await floor(bare, load))
+    shares = [
+        one[f"{name}.requests_per_s"] / other["http.requests_per_s"] for one, other in zip(ours, theirs, strict=True)
+    ]
+    figures = {key: median(one[key] for one in ours) for key in ours[0]}
+    return figures | {f"{name}.of_floor": median(shares)}, {
+        key: median(one[key] for one in theirs) for key in theirs[0]
+    }
 
 
 def _with_length(head: bytes, total: int) -> bytes:
