@@ -133,6 +133,10 @@ class Gateway:
             return operation.serialize_error(unavailable, request_id)
         except ClientGone:
             raise
+        except asyncio.CancelledError:
+            # The server is stopping and this call took longer than it waits: SDKs try such an answer again.
+            stopping = AwsError("ServiceUnavailable", "The server is shutting down.", 503, sender=False)
+            return operation.serialize_error(stopping, request_id)
         except Exception:
             log.exception("request %s (%s %s) failed by a fault of ours", request_id, routed.model, operation.name)
             fault = AwsError(

@@ -16,7 +16,7 @@ import uvicorn
 
 from waypost import __version__
 from waypost.admin import Admin
-from waypost.clock import Clock, SystemClock
+from waypost.clock import Clock, SystemClock, monotonic_ns
 from waypost.config import Config
 from waypost.gateway import Gateway
 from waypost.ids import Ids, RandomIds
@@ -77,6 +77,7 @@ class Server:
             self.registry, self.engine, self.admin, resolve, body_max=config.body_max, body_idle_s=config.body_idle_s
         )
         self._background: list[asyncio.Task[Any]] = []
+        self._stop_by_ns: int | None = None
 
     def _host(self) -> Service:
         """What services may ask about this host, as a service of its own without a wire model."""
@@ -121,18 +122,28 @@ class Server:
         task.add_done_callback(lambda done: _report(done, name))
         return task
 
+    def leave(self) -> None:
+        """The server is to stop: long polls answer with what they have, and the time that the rest gets begins."""
+        self.engine.stop()
+        if self._stop_by_ns is None:
+            self._stop_by_ns = monotonic_ns() + self.config.shutdown_s * 1_000_000_000
+
+    def _grace_s(self) -> float:
+        """What is left of ``shutdown_s``: one allowance for everything, however many waits there are."""
+        return 0 if self._stop_by_ns is None else max(0, self._stop_by_ns - monotonic_ns()) / 1e9
+
     async def stop(self) -> None:
         """Let what is running finish, within bounds; then close clean."""
-        self.engine.stop()
+        self.leave()
         self._begins.cancel()
         if self._background:
             # Queue pollers end by themselves once their batches are settled: nothing is delivered twice for a restart.
-            await asyncio.wait(self._background, timeout=self.config.shutdown_s)
+            await asyncio.wait(self._background, timeout=self._grace_s())
         for task in self._background:
             task.cancel()
         await asyncio.gather(self._begins, *self._background, return_exceptions=True)
-        await self.runner.close(self.config.shutdown_s)
-        await self.runtimes.close(self.config.shutdown_s)
+        await self.runner.close(self._grace_s())
+        await self.runtimes.close(self._grace_s())
         self.logs.close()
         await self.store.close()
         self.folder.release()
@@ -224,7 +235,7 @@ async def serve(config: Config, listener: socket.socket, announce: Callable[[str
     http = _Http(http_config(server.gateway, grace_s=config.shutdown_s))
 
     def leave() -> None:
-        server.engine.stop()  # long polls answer with what they have
+        server.leave()
         http.force_exit = http.should_exit  # asked twice: at once
         http.should_exit = True
 

@@ -5,13 +5,17 @@ import io
 import json
 import socket
 import sys
+import threading
+import time
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.conftest import start_server
 
 RUNTIME = f"python3.{sys.version_info.minor}"
 TRUST = {
@@ -280,3 +284,33 @@ def emptied(sqs: Any, url: str) -> None:
         if all(attributes[name] == "0" for name in names):
             return
     pytest.fail(f"messages are left: {attributes}")
+
+
+def test_sigterm_during_a_long_function_is_bounded_and_told_to_the_caller(tmp_path: Path) -> None:
+    running = start_server(tmp_path / "data", "--shutdown-s", "2")
+    created = running.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(TRUST))
+    client = running.client("lambda")
+    listening = Listener()
+    client.create_function(
+        FunctionName="long", Runtime=RUNTIME, Role=created["Role"]["Arn"], Handler="index.handler", Timeout=60,
+        Code={"ZipFile": packed(CALL_BACK + "    import time; time.sleep(50)\n")},
+    )  # fmt: skip
+    errors: list[ClientError] = []
+
+    def invoke() -> None:
+        try:
+            client.invoke(FunctionName="long", Payload=json.dumps({"port": listening.port}))
+        except ClientError as error:
+            errors.append(error)
+
+    caller = threading.Thread(target=invoke)
+    caller.start()
+    listening.next()
+    began = time.monotonic()
+    assert running.stop() == 0
+    assert time.monotonic() - began < 4, "one allowance, not one for each kind of work"
+    caller.join(timeout=10)
+    listening.close()
+    (error,) = errors
+    assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert error.response["Error"]["Code"] == "ServiceUnavailableException"
