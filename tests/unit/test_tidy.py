@@ -25,6 +25,8 @@ PLACES: dict[str, tuple[str, ...]] = {
     "uuid": ("ids.py",),
     "secrets": ("ids.py",),
     "apsw": ("store/sqlite.py",),
+    "psycopg": ("store/postgres.py", "store/schema_postgres.py", "store/session.py", "store/neighbours.py"),
+    "greenlet": ("store/postgres.py", "store/session.py", "store/neighbours.py"),
     "subprocess": ("runtimes/",),
     "sqlite3": (),
     "multiprocessing": (),

@@ -52,6 +52,10 @@ class Wakes:
         for key in list(self._waiters):
             self.wake(key, 0)
 
+    def keys(self) -> list[str]:
+        """What is waited for."""
+        return list(self._waiters)
+
     def waiting(self, keys: Iterable[str]) -> int:
         """How many waiters there are for ``keys``."""
         return sum(len(self._waiters.get(key, ())) for key in keys)

@@ -1,0 +1,179 @@
+"""The other nodes on the same database: who they are, and wakes for what waits there. All of it is a hint.
+
+Wakes travel beside the transactions, one notification for all commits of a moment: a NOTIFY inside each transaction
+would make all commits of the database wait for one another. One that is lost (a node dies between its commit and the
+notification, a connection breaks) is healed by a look at what waits, every second.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+
+import greenlet
+import msgspec
+import psycopg
+
+from waypost.clock import monotonic_ns
+from waypost.store.session import Session
+from waypost.store.store import StoreUnavailable
+from waypost.store.wake import Wakes
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "waypost"
+PAYLOAD_BYTES = 7_000
+"""PostgreSQL carries less than 8,000 in one notification."""
+PRESENT_NS = 5_000_000_000
+"""How long a node counts as there after its last sign of life."""
+PAUSE_S = 0.002
+"""Between two notifications: what is told meanwhile goes together."""
+RECONNECT_S = 0.5
+LOOKS_MAX = 100
+"""Keys looked at in one go by the net; with more, each has its turn later."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Told(msgspec.Struct):
+    node: str
+    wakes: dict[str, int] = {}
+    leaves: bool = False
+
+
+_decode = msgspec.json.Decoder(_Told).decode
+
+
+class Neighbours:
+    """The place of this node among the others."""
+
+    def __init__(self, url: str, node: str, wakes: Wakes, send: Callable[[str], Awaitable[object]]) -> None:
+        """``send`` notifies the channel of a payload."""
+        self._url = url
+        self.node = node
+        self._wakes = wakes
+        self._send = send
+        self._seen: dict[str, int] = {}
+        self._untold: dict[str, int] = {}
+        self._alive = False
+        """Whether a sign of life is to be given."""
+        self._telling: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._session: Session | None = None
+        self._turn: list[str] = []
+
+    def start(self) -> None:
+        """Begin to listen, and say so."""
+        self._listening = asyncio.ensure_future(self._listen())
+
+    @property
+    def present(self) -> list[str]:
+        """The other nodes that showed life within the last seconds."""
+        oldest_ns = monotonic_ns() - PRESENT_NS
+        return sorted(node for node, seen_ns in self._seen.items() if seen_ns > oldest_ns)
+
+    # --- telling
+
+    def tell(self, key: str, count: int) -> None:
+        """Have the others wake up to ``count`` (0: all) that wait for ``key``."""
+        if self._seen:
+            before = self._untold.get(key, -1)
+            self._untold[key] = 0 if before == 0 or count == 0 else max(before, 0) + count
+            self._speak()
+
+    def look(self) -> None:
+        """The net: let one waiter of each key look whether it was forgotten. Called every second."""
+        if not self._turn:
+            self._turn = self._wakes.keys()
+        for key in self._turn[:LOOKS_MAX]:
+            self._wakes.wake(key)
+        del self._turn[:LOOKS_MAX]
+        oldest_ns = monotonic_ns() - PRESENT_NS
+        self._seen = {node: seen_ns for node, seen_ns in self._seen.items() if seen_ns > oldest_ns}
+        self._alive = True
+        self._speak()
+
+    def _speak(self) -> None:
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.ensure_future(self._tell())
+
+    async def _tell(self) -> None:
+        while self._untold or self._alive:
+            untold, self._untold, self._alive = self._untold, {}, False
+            try:
+                for part in _parts(untold):
+                    await self._send(_encode(_Told(self.node, part)).decode())
+            except StoreUnavailable as error:
+                log.debug("the neighbours were not told: %s", error)
+                return
+            await asyncio.sleep(PAUSE_S)
+
+    # --- listening
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            gone = asyncio.Event()
+            try:
+                connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=5)
+                await connection.execute(f"LISTEN {CHANNEL}")
+            except (psycopg.Error, OSError) as error:
+                log.debug("no notifications for now: %s", error)
+                await asyncio.sleep(RECONNECT_S)
+                continue
+            self._session = Session(connection, 0, on_notify=self._hear, on_lost=gone.set)
+            self._session.attach(loop, greenlet.getcurrent())
+            # Whatever was said while nobody listened: everybody looks, in turn.
+            self._turn = self._wakes.keys()
+            self._alive = True
+            self._speak()
+            await gone.wait()
+
+    def _hear(self, payload: bytes) -> None:
+        try:
+            told = _decode(payload)
+        except msgspec.DecodeError:
+            return  # not ours
+        if told.node == self.node:
+            return
+        if told.leaves:
+            self._seen.pop(told.node, None)
+            return
+        if told.node not in self._seen:
+            # It does not know of us either.
+            self._alive = True
+            self._speak()
+        self._seen[told.node] = monotonic_ns()
+        for key, count in told.wakes.items():
+            self._wakes.wake(key, count)
+
+    async def close(self) -> None:
+        """Say good-bye and stop listening."""
+        if self._listening is None:
+            return
+        if self._seen:
+            try:
+                await self._send(_encode(_Told(self.node, leaves=True)).decode())
+            except StoreUnavailable as error:
+                log.debug("left without a word: %s", error)
+        self.close_now()
+
+    def close_now(self) -> None:
+        """Stop listening."""
+        for task in (self._telling, self._listening):
+            if task is not None:
+                task.cancel()
+        if self._session is not None:
+            self._session.close()
+
+
+def _parts(wakes: dict[str, int]) -> Iterator[dict[str, int]]:
+    """Wakes in parts that fit into a notification; at least one, which may be empty."""
+    part: dict[str, int] = {}
+    size = 0
+    for key, count in wakes.items():
+        if part and size + len(key) * 6 > PAYLOAD_BYTES:
+            yield part
+            part, size = {}, 0
+        part[key] = count
+        size += len(key) + 12
+    yield part

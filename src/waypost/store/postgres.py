@@ -1,0 +1,555 @@
+"""Any number of nodes on one PostgreSQL. Acknowledged means committed with synchronous commit on.
+
+How a commit works here: an operation is a synchronous function, and it runs in a greenlet on the event loop's thread;
+where it asks the database something, the loop goes on with others until the answer is there. Each connection runs one
+transaction at a time. What arrives while every connection is busy is taken together by the next that is free:
+operations one after the other in one transaction, and one commit for all. Nothing is answered before its commit.
+
+Where the database refuses an operation because of another (a deadlock, a serialization failure, a row that appeared
+meanwhile, a lock held too long), everything in the transaction is undone and each of its operations runs again, alone.
+So an operation may run several times, but happens once: it must have no effect outside its transaction.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import greenlet
+import psycopg
+
+from waypost.clock import monotonic_ns
+from waypost.store.neighbours import CHANNEL, Neighbours
+from waypost.store.queries import Query
+from waypost.store.schema_postgres import install
+from waypost.store.session import Session, SessionLost, Statement, StatementFailed, rows_of, translate
+from waypost.store.store import Row, StoreRefused, StoreUnavailable, Tx
+from waypost.store.wake import Wakes
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CLAUSES = {"{skip_locked}": "FOR UPDATE SKIP LOCKED"}
+
+CONNECTIONS_MAX = 8
+"""Transactions of this node at the same time. More arrivals than that share transactions."""
+BATCH_MAX = 16
+"""Operations in one transaction. What they lock stays locked until all of them have run."""
+QUEUE_MAX = 20_000
+"""Operations that may wait for a connection; beyond it the answer is 503 at once."""
+TRIES_MAX = 8
+"""How often an operation runs before the database's refusal is final."""
+LOST_TRIES_MAX = 3
+"""The same where its connections broke."""
+ANSWER_S = 35.0
+"""How long the database may take for one statement before its connection is given up: more than its own limit."""
+CONNECT_S = 5
+WATCH_S = 1.0
+"""Pause between two looks for connections without an answer, for waiters that no notification reached, and for life."""
+BACKOFF_S = (0.05, 1.0)
+"""First and longest pause after a connection could not be made. Meanwhile operations fail at once."""
+RETRY_S = 0.005
+"""Pause before an operation that lost a race runs again; it grows with every try."""
+SLOW_OPERATION_NS = 1_000_000_000
+
+SETTINGS = {
+    # A lock that is not had in this time was taken in another order by another transaction (the database itself finds
+    # that out only after a second), or is hot: then each operation runs again, alone, and waits longer.
+    "lock_timeout": "250ms",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "30s",
+    # Every statement has its index. A plan must not turn into another because statistics are old, and is made once.
+    "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off",
+    "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
+    "default_transaction_isolation": "read committed", "default_transaction_read_only": "off",
+    "client_encoding": "UTF8", "standard_conforming_strings": "on", "bytea_output": "hex",
+}  # fmt: skip
+
+GREETING = "; ".join(
+    [
+        *(f"SET {name} = '{value}'" for name, value in SETTINGS.items()),
+        # A server that waits for its standbys (remote_apply) keeps doing so.
+        """SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') IN ('off', 'local')""",
+    ]
+)
+"""What a connection is told before its first transaction."""
+
+BEGIN = translate("BEGIN")
+COMMIT = translate("COMMIT")
+ROLLBACK = translate("ROLLBACK")
+PATIENT = translate("SET LOCAL lock_timeout = '10s'")
+
+LOST_RACES = {"40001", "40P01", "55P03", "23505"}
+"""Serialization failure, deadlock, lock timeout, and a row that another transaction inserted first."""
+ENVIRONMENT = ("08", "53", "57", "58", "XX")
+"""Classes of the database's own troubles: connections, resources (disk full), shutdown, I/O, corruption."""
+READ_ONLY = "25006"
+"""The connection leads to a standby: the primary is elsewhere by now."""
+LEAVES = (READ_ONLY, "57P", "08")
+"""A connection that says this is of no use any more."""
+
+
+class PostgresTx:
+    """The transaction on one connection."""
+
+    def __init__(self, session: Session, texts: dict[str, Statement]) -> None:
+        self._session = session
+        self._texts = texts
+        self._before: list[Statement] = []
+        self.begun = False
+        """Whether the database knows of the transaction yet."""
+        self.wrote = False
+        """Whether the operation that runs wrote something."""
+        self.failed: StatementFailed | SessionLost | None = None
+        self.wakes: list[tuple[str, int]] = []
+
+    def start(self, *, patient: bool) -> None:
+        """The next statement begins a transaction."""
+        self._before = [BEGIN, PATIENT] if patient else [BEGIN]
+        self.begun = self.wrote = False
+        self.failed = None
+        self.wakes = []
+
+    def _execute(self, query: Query, params: dict[str, Any]) -> Any:
+        if self.failed is not None:
+            raise self.failed
+        statement = self._texts.get(query.sql)
+        if statement is None:
+            text = query.variants.get("postgres", query.sql)
+            for clause, words in CLAUSES.items():
+                text = text.replace(clause, words)
+            statement = self._texts[query.sql] = translate(text)
+        before, self._before = self._before, []
+        self.begun = True
+        self.wrote = self.wrote or query.writes
+        try:
+            return self._session.execute(statement, params, before)
+        except (StatementFailed, SessionLost) as failed:
+            self.failed = failed
+            raise
+
+    def one(self, query: Query, **params: Any) -> Row | None:
+        """The first row, or None."""
+        rows = rows_of(self._execute(query, params))
+        return rows[0] if rows else None
+
+    def all(self, query: Query, **params: Any) -> list[Row]:
+        """Every row."""
+        return rows_of(self._execute(query, params))
+
+    def run(self, query: Query, **params: Any) -> int:
+        """Execute, and answer how many rows changed."""
+        return self._execute(query, params).command_tuples or 0
+
+    def wake(self, key: str, count: int = 1) -> None:
+        """Wake after the commit."""
+        self.wakes.append((key, count))
+
+
+class _Work:
+    """An operation on its way."""
+
+    __slots__ = ("alone", "arrived_ns", "future", "tries", "work")
+
+    def __init__(self, work: Callable[[Tx], Any], future: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.future = future
+        self.arrived_ns = monotonic_ns()
+        self.tries = 0
+        self.alone = False
+        """Whether it wants a transaction of its own."""
+
+
+class _Answer:
+    """What an operation came to, to be told once the commit is there."""
+
+    __slots__ = ("error", "result", "work")
+
+    def __init__(self, work: _Work, result: Any, error: BaseException | None) -> None:
+        self.work = work
+        self.result = result
+        self.error = error
+
+
+class PostgresStore:
+    """The store that nodes share. Every method is called on the event loop's thread."""
+
+    def __init__(self, url: str, *, node: str, connections_max: int = CONNECTIONS_MAX) -> None:
+        """Connect and bring the schema up to date; ``node`` names this server to its neighbours.
+
+        Raises ``StoreRefused`` with one clear line.
+        """
+        self.url = url
+        self.wakes = Wakes()
+        self.on_fatal: Callable[[BaseException], None] = lambda _error: None
+        """Never called: what a database on another machine suffers does not end this process."""
+        self._connections_max = connections_max
+        self._texts: dict[str, Statement] = {}
+        self._queue: deque[_Work] = deque()
+        self._idle: list[tuple[Session, PostgresTx]] = []
+        self._sessions: set[Session] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._hub: greenlet.greenlet | None = None
+        self._later = 0
+        self._closed = False
+        self._down_until_ns = 0
+        self._backoff_s = BACKOFF_S[0]
+        self._why_down = ""
+        self._watch: asyncio.TimerHandle | None = None
+        self._inline: tuple[Session, PostgresTx] | None = None
+        self.neighbours = Neighbours(url, node, self.wakes, self._notify)
+        try:
+            with psycopg.Connection.connect(url, autocommit=True, connect_timeout=CONNECT_S) as connection:
+                install(connection)
+        except psycopg.Error as error:
+            raise StoreRefused(f"cannot open the PostgreSQL database: {str(error).strip()}") from error
+
+    # --- running operations
+
+    def transact(self, work: Callable[[Tx], T]) -> Awaitable[T]:
+        """Run ``work`` as soon as a connection is free; the future has its result once that is committed."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        if self._loop is not loop:
+            self._enter(loop)
+        if self._closed:
+            future.set_exception(StoreUnavailable("the store is closed"))
+        elif len(self._queue) >= QUEUE_MAX:
+            future.set_exception(StoreUnavailable(f"{QUEUE_MAX} operations wait for the database"))
+        else:
+            self._queue.append(_Work(work, future))
+            self._pump()
+        return future
+
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The first operation on an event loop."""
+        self._loop = loop
+        self._hub = greenlet.getcurrent()
+        self._watch = loop.call_later(WATCH_S, self._look)
+        self.neighbours.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an operation has not been answered yet."""
+        return bool(self._queue or self._later) or len(self._idle) < len(self._sessions)
+
+    def _pump(self) -> None:
+        """Give what waits to whoever is free; have a connection made where nobody is."""
+        while self._queue and self._idle:
+            session, tx = self._idle.pop()
+            # Back in the hub when the greenlet first waits, or is done.
+            greenlet.greenlet(self._serve, self._hub).switch(session, tx)
+        if not self._queue or len(self._sessions) + len(self._opening) >= self._connections_max:
+            return
+        if monotonic_ns() >= self._down_until_ns:
+            task = asyncio.ensure_future(self._open())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+        elif not self._sessions and not self._opening:
+            self._refuse_all()
+
+    def _refuse_all(self) -> None:
+        waiting, self._queue = self._queue, deque()
+        for work in waiting:
+            _fail(work, StoreUnavailable(self._why_down))
+
+    async def _open(self) -> None:
+        try:
+            session, tx = await connect(self.url, self._texts)
+        except (psycopg.Error, OSError, StatementFailed, SessionLost) as error:
+            self._why_down = f"the database cannot be reached: {str(error).strip()}"
+            log.warning("%s", self._why_down)
+            self._down_until_ns = monotonic_ns() + int(self._backoff_s * 1e9)
+            self._backoff_s = min(self._backoff_s * 2, BACKOFF_S[1])
+            if not self._sessions:
+                self._refuse_all()
+            return
+        if self._closed:
+            session.close()
+            return
+        self._backoff_s = BACKOFF_S[0]
+        assert self._loop is not None  # noqa: S101 (operations arrive on a loop)
+        assert self._hub is not None  # noqa: S101
+        session.attach(self._loop, self._hub)
+        self._sessions.add(session)
+        self._idle.append((session, tx))
+        self._pump()
+
+    # --- in a greenlet
+
+    def _serve(self, session: Session, tx: PostgresTx) -> None:
+        """Run what waits, transaction after transaction, until nothing does or the connection is lost."""
+        while session.lost is None and (batch := self._take()):
+            started_ns = monotonic_ns()
+            self._attempt(session, tx, batch)
+            took_ns = monotonic_ns() - started_ns
+            if took_ns > SLOW_OPERATION_NS:
+                log.warning("a transaction of %d operations took %d ms", len(batch), took_ns // 1_000_000)
+        if session.lost is None:
+            self._idle.append((session, tx))
+            return
+        self._sessions.discard(session)
+        if not self._closed:
+            log.warning("a connection to the database is lost: %s", session.lost)
+            self._hub_soon(self._pump)
+
+    def _hub_soon(self, call: Callable[[], None]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon(call)
+
+    def _take(self) -> list[_Work]:
+        """One connection's fair share of what waits."""
+        share = min(BATCH_MAX, -(-len(self._queue) // max(1, len(self._sessions))))
+        batch: list[_Work] = []
+        while self._queue and len(batch) < max(1, share):
+            if self._queue[0].alone and batch:
+                break
+            work = self._queue.popleft()
+            if work.future.done():
+                continue  # nobody waits for it any more
+            batch.append(work)
+            if work.alone:
+                break
+        return batch
+
+    def _attempt(self, session: Session, tx: PostgresTx, batch: list[_Work]) -> None:
+        """Run operations in one transaction; answer them, or have them run again."""
+        tx.start(patient=batch[0].alone)
+        answers: list[_Answer] = []
+        wrote = False
+        for work in batch:
+            answers.append(self._operate(tx, work))
+            if tx.failed is not None:
+                self._failed(session, batch, tx.failed)
+                return
+            if tx.wrote and answers[-1].error is not None:
+                self._undo(session, batch, answers)
+                return
+            wrote = wrote or tx.wrote
+        if not wrote:
+            # What it read was committed, and so durable, before it was read.
+            self._answer(answers, tx.wakes)
+        failed = _commit(session) if tx.begun else None
+        if wrote and failed is not None:
+            self._uncertain(batch, failed)
+        elif wrote:
+            self._answer(answers, tx.wakes)
+
+    def _operate(self, tx: PostgresTx, work: _Work) -> _Answer:
+        tx.wrote = False
+        woken = len(tx.wakes)
+        try:
+            return _Answer(work, work.work(tx), None)
+        except BaseException as error:  # noqa: BLE001 (it travels to whoever awaits the operation)
+            del tx.wakes[woken:]
+            return _Answer(work, None, error)
+
+    def _answer(self, answers: list[_Answer], wakes: list[tuple[str, int]]) -> None:
+        for answer in answers:
+            future = answer.work.future
+            if not future.done():
+                if answer.error is None:
+                    future.set_result(answer.result)
+                else:
+                    future.set_exception(answer.error)
+        self._wake(wakes)
+
+    def _wake(self, wakes: list[tuple[str, int]]) -> None:
+        """Wake who waits here; where nobody does, tell the neighbours."""
+        for key, count in wakes:
+            here = self.wakes.waiting((key,))
+            if here:
+                self.wakes.wake(key, count)
+            if count == 0 or here < count:
+                self.neighbours.tell(key, count and count - here)
+
+    def _notify(self, payload: str) -> Awaitable[Row | None]:
+        return self.transact(lambda tx: tx.one(NOTIFY, channel=CHANNEL, payload=payload))
+
+    def _undo(self, session: Session, batch: list[_Work], answers: list[_Answer]) -> None:
+        """An operation was refused after it had written: its writes go, and with them all of the transaction."""
+        _rollback(session)
+        if len(batch) == 1:
+            self._answer(answers, [])
+        else:
+            self._again(batch)
+
+    def _failed(self, session: Session, batch: list[_Work], failed: StatementFailed | SessionLost) -> None:
+        """The database refused a statement: nothing of the transaction happened."""
+        _rollback(session)
+        if isinstance(failed, StatementFailed) and failed.sqlstate.startswith(LEAVES):
+            session.lose(str(failed))
+        if len(batch) > 1:
+            self._again(batch)
+            return
+        (work,) = batch
+        work.tries += 1
+        tries_max = LOST_TRIES_MAX if isinstance(failed, SessionLost) else TRIES_MAX
+        if lost_race(failed) and work.tries < tries_max and not self._closed and self._loop is not None:
+            self._later += 1
+            self._loop.call_later(RETRY_S * (work.tries - 1), self._return, work)
+        else:
+            _fail(work, verdict(failed))
+
+    def _again(self, batch: list[_Work]) -> None:
+        for work in reversed(batch):
+            work.alone = True
+            self._queue.appendleft(work)
+        self._hub_soon(self._pump)
+
+    def _return(self, work: _Work) -> None:
+        self._later -= 1
+        work.alone = True
+        self._queue.appendleft(work)
+        self._pump()
+
+    def _uncertain(self, batch: list[_Work], failed: StatementFailed | SessionLost) -> None:
+        """The commit was not confirmed. It may have happened: no operation may run again by itself."""
+        log.warning("a commit was not confirmed: %s", failed)
+        for work in batch:
+            _fail(work, StoreUnavailable(f"the commit was not confirmed: {failed}"))
+
+    # --- time
+
+    def _look(self) -> None:
+        """Give up connections that do not answer; wake whom no notification may have reached."""
+        assert self._loop is not None  # noqa: S101 (called by its timer)
+        self._watch = self._loop.call_later(WATCH_S, self._look)
+        latest_ns = monotonic_ns() - int(ANSWER_S * 1e9)
+        for session in list(self._sessions):
+            if 0 < session.waiting_since_ns < latest_ns:
+                session.lose(f"no answer within {ANSWER_S:.0f} s")
+        while self._queue and self._queue[0].arrived_ns < latest_ns:
+            _fail(self._queue.popleft(), StoreUnavailable("no connection to the database became free in time"))
+        for session, tx in [pair for pair in self._idle if pair[0].lost is not None]:
+            self._idle.remove((session, tx))
+            self._sessions.discard(session)
+        self.neighbours.look()
+        self._pump()
+
+    # --- without an event loop
+
+    def run(self, work: Callable[[Tx], T]) -> T:
+        """The same on a connection of its own, blocking: for start-up, tools and tests."""
+        tries = 0
+        while True:
+            tries += 1
+            session, tx = self._blocking()
+            tx.start(patient=True)
+            try:
+                result = work(tx)
+            except BaseException as error:
+                _rollback(session)
+                if tx.failed is None:
+                    raise
+                if lost_race(tx.failed) and tries < TRIES_MAX:
+                    continue
+                raise verdict(tx.failed) from error
+            failed = _commit(session) if tx.begun else None
+            if failed is not None:
+                raise StoreUnavailable(f"the commit was not confirmed: {failed}")
+            for key, count in tx.wakes:
+                self.wakes.wake(key, count)
+            return result
+
+    def _blocking(self) -> tuple[Session, PostgresTx]:
+        if self._inline is None or self._inline[0].lost is not None:
+            try:
+                connection = psycopg.Connection.connect(self.url, autocommit=True, connect_timeout=CONNECT_S)
+                connection.execute(GREETING)
+            except psycopg.Error as error:
+                raise StoreUnavailable(f"the database cannot be reached: {str(error).strip()}") from error
+            session = Session(connection, ANSWER_S)
+            self._inline = (session, PostgresTx(session, self._texts))
+        return self._inline
+
+    def empty(self, tx: Tx) -> None:
+        """Delete every row of every service: what ``waypost reset`` does, as one operation."""
+        for (table,) in tx.all(TABLES):
+            tx.run(Query("empty", f'DELETE FROM "{table}"', True, {}))  # noqa: S608 (a name from the catalogue)
+
+    # --- the end
+
+    async def close(self) -> None:
+        """Finish what is under way and close every connection."""
+        while self._queue or self._later or self._opening or len(self._idle) < len(self._sessions):
+            await self.transact(_nothing)
+            await asyncio.sleep(0)
+        await self.neighbours.close()
+        self.close_now()
+
+    def close_now(self) -> None:
+        """Close every connection without an event loop."""
+        self._closed = True
+        self.neighbours.close_now()
+        if self._watch is not None:
+            self._watch.cancel()
+        for task in self._opening:
+            task.cancel()
+        for session in [*self._sessions, *([self._inline[0]] if self._inline else [])]:
+            session.close()
+        self._sessions.clear()
+        self._idle.clear()
+        self._inline = None
+
+
+NOTIFY = Query("notify", "SELECT pg_notify(:channel, :payload)", writes=False, variants={})
+TABLES = Query(
+    "tables",
+    "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename <> 'meta'",
+    writes=False,
+    variants={},
+)
+
+
+def _nothing(_tx: Tx) -> None:
+    return None
+
+
+def _fail(work: _Work, error: BaseException) -> None:
+    if not work.future.done():
+        work.future.set_exception(error)
+
+
+def _commit(session: Session) -> StatementFailed | SessionLost | None:
+    """Commit; answers why the commit is not certain."""
+    try:
+        tag = session.execute(COMMIT).command_status
+    except (StatementFailed, SessionLost) as failed:
+        return failed
+    return None if tag == b"COMMIT" else StatementFailed("40000", "the database rolled the transaction back")
+
+
+def _rollback(session: Session) -> None:
+    """Undo the transaction, if there is one; a session that cannot is given up."""
+    if session.lost is None:
+        try:
+            session.execute(ROLLBACK)
+        except (StatementFailed, SessionLost) as failed:
+            session.lose(str(failed))
+
+
+def lost_race(failed: StatementFailed | SessionLost) -> bool:
+    """Whether the operation may run again: it lost against another, or its connection before the commit."""
+    return isinstance(failed, SessionLost) or failed.sqlstate in LOST_RACES
+
+
+def verdict(failed: StatementFailed | SessionLost) -> BaseException:
+    """What the caller is told: a state of the database that passes, or a fault of ours."""
+    if isinstance(failed, SessionLost):
+        return StoreUnavailable(f"the connection to the database is lost: {failed}")
+    state = failed.sqlstate
+    if state in LOST_RACES or state == READ_ONLY or state.startswith(ENVIRONMENT):
+        return StoreUnavailable(str(failed))
+    return failed
+
+
+async def connect(url: str, texts: dict[str, Statement]) -> tuple[Session, PostgresTx]:
+    """A connection of the pool, ready for transactions."""
+    connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=CONNECT_S)
+    await connection.execute(GREETING)
+    session = Session(connection, ANSWER_S)
+    return session, PostgresTx(session, texts)

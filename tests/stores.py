@@ -1,0 +1,79 @@
+"""Both stores for the tests: one behaviour, told apart by nothing but speed.
+
+``WAYPOST_TEST_STORE=sqlite`` or ``postgres`` runs only one of them. Where there is no PostgreSQL its tests are skipped,
+and say what is missing.
+"""
+
+import atexit
+import functools
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tools.postgres import Cluster, PostgresMissing
+
+from waypost.store.postgres import PostgresStore
+from waypost.store.sqlite import SqliteStore
+
+KINDS = tuple(kind for kind in ("sqlite", "postgres") if os.environ.get("WAYPOST_TEST_STORE", kind) == kind)
+
+AnyStore = SqliteStore | PostgresStore
+
+_numbers = itertools.count(1)
+_free: list[str] = []
+_named: dict[str, str] = {}
+
+
+@functools.cache
+def _cluster() -> Cluster | PostgresMissing:
+    try:
+        cluster = Cluster()
+    except PostgresMissing as missing:
+        return missing
+    atexit.register(cluster.close)
+    return cluster
+
+
+def cluster() -> Cluster:
+    """The run's PostgreSQL; skips the test where there is none."""
+    found = _cluster()
+    if isinstance(found, PostgresMissing):
+        pytest.skip(str(found))
+    return found
+
+
+def new_database() -> str:
+    """The address of an empty database."""
+    return cluster().create(f"test{next(_numbers)}")
+
+
+class _Borrowed(PostgresStore):
+    """A store on a database that the next test gets, emptied."""
+
+    def close_now(self) -> None:
+        if not self._closed:
+            _free.append(self.url)
+        super().close_now()
+
+
+def new_store(kind: str, path: str | Path = ":memory:", **options: Any) -> AnyStore:
+    """An empty store; of the same ``path``, the one that was there before."""
+    if kind == "sqlite":
+        return SqliteStore(path, **options)
+    node = f"node{next(_numbers)}"
+    if str(path) != ":memory:":
+        url = _named.setdefault(str(path), "") or new_database()
+        _named[str(path)] = url
+        return PostgresStore(url, node=node)
+    if not _free:
+        return _Borrowed(new_database(), node=node)
+    store = _Borrowed(_free.pop(), node=node)
+    store.run(store.empty)
+    return store
+
+
+def close(store: AnyStore) -> None:
+    """Without an event loop."""
+    store.close_now()
