@@ -141,6 +141,7 @@ class SqliteStore:
         self._sync_ns = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sync")
         self._checkpointing = threading.Lock()
+        self._checkpoint_over: asyncio.Future[None] | None = None
         self._wal_fd = -1
         self._db = self._open(cache_mb)
         self._tx = SqliteTx(self._db)
@@ -388,6 +389,8 @@ class SqliteStore:
             log.warning("checkpoint failed, the log grows: %s", error)
         finally:
             self._checkpointing.release()
+            if self._checkpoint_over is not None and not self._checkpoint_over.done():
+                self._checkpoint_over.set_result(None)
 
     def size(self) -> int:
         """Bytes of the database file and its log."""
@@ -398,6 +401,10 @@ class SqliteStore:
         while self._batch is not None or self._syncing or self._unsynced:
             await self.transact(lambda _tx: None)  # answered after everything before it
         log.info("%d operations in %d commits", self.operations, self.commits)
+        while self._checkpointing.locked():
+            # Its end is announced on this loop: blocking here would wait for ever.
+            self._checkpoint_over = asyncio.get_running_loop().create_future()
+            await self._checkpoint_over
         self.close_now()
 
     def close_now(self) -> None:
