@@ -180,7 +180,8 @@ class Reader:
         except PathSyntaxError:
             self.note("Value is not a Reference Path", where)
             return None
-        if not path.reference:
+        # A ResultPath is written to: neither the context object nor a variable can be.
+        if not path.reference or (name == "ResultPath" and path.scope != "$"):
             self.note("Value is not a Reference Path", where)
             return None
         self._reference(path)

@@ -100,6 +100,9 @@ def test_other_services_get_a_call_to_perform(still: Any) -> None:
     with pytest.raises(AwsError) as error:
         still.call("waypost:PrepareInvoke", FunctionName="g", Payload=b"1")
     assert error.value.code == "ResourceNotFoundException"
+    with pytest.raises(AwsError) as error:
+        still.call("waypost:PrepareInvoke", FunctionName="f", Payload=b"1", ClientContext="x" * 3_584)
+    assert error.value.code == "InvalidParameterValueException"
 
 
 async def test_a_dry_run_runs_nothing(world: Any) -> None:

@@ -425,6 +425,17 @@ def test_an_event_is_only_handed_over(world: World) -> None:
     assert world.messages[0]["InvocationType"] == "Event"
 
 
+@pytest.mark.parametrize("wrong", [{"InvocationType": "Later"}, {"LogType": "Head"}])
+def test_a_value_that_lambda_does_not_have_is_left_to_lambda(world: World, wrong: dict[str, str]) -> None:
+    world.start(task("arn:aws:states:::lambda:invoke", {"FunctionName": "f", **wrong}))
+    assert wrong.items() <= world.messages[0].items(), "the call, which the registry validates, not a job"
+
+
+def test_a_parameter_that_lambda_does_not_have_fails_the_task(world: World) -> None:
+    arn = world.start(task("arn:aws:states:::lambda:invoke", {"FunctionName": "f", "Nope": 1}))
+    assert world.describe(arn)["cause"] == "The field 'Nope' is not supported by lambda:invoke"
+
+
 def test_a_function_with_a_token(world: World) -> None:
     parameters = {"FunctionName": "f", "Payload": {"token.$": "$$.Task.Token"}}
     seen: list[str] = []

@@ -52,6 +52,8 @@ SCHEMA = "SCHEMA_VALIDATION_FAILED: "
         (machine({**TASK, "Resource": "nope"}), SCHEMA + "Value is not a valid resource ARN at /States/S/Resource"),
         (machine({**TASK, "TimeoutSeconds": 0}), SCHEMA + "Minimum value is 1 at /States/S/TimeoutSeconds"),
         (machine({**PASS, "InputPath": "a"}), SCHEMA + "Value must be a valid JSONPath. at /States/S/InputPath"),
+        (machine({**PASS, "ResultPath": "$$.a"}), SCHEMA + "Value is not a Reference Path at /States/S/ResultPath"),
+        (machine({**PASS, "ResultPath": "$v.a"}), SCHEMA + "Value is not a Reference Path at /States/S/ResultPath"),
         (machine({**PASS, "ResultPath": "$.a[*]"}), SCHEMA + "Value is not a Reference Path at /States/S/ResultPath"),
         (
             machine({**PASS, "Parameters": {"a.$": "a"}}),

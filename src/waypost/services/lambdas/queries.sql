@@ -45,6 +45,16 @@ INSERT INTO lambda_code (sha256, zip) VALUES (:sha256, :zip) ON CONFLICT (sha256
 -- name: get_code : for a new environment, or a download
 SELECT zip FROM lambda_code WHERE sha256 = :sha256;
 
+-- name: insert_code [postgres]
+INSERT INTO lambda_code (sha256, zip) VALUES (:sha256, :zip)
+ON CONFLICT (sha256) DO UPDATE SET sha256 = excluded.sha256;
+
+-- name: lock_code : before delete_unused_code, whose look at the functions must come after every other node's commit
+SELECT 1 FROM lambda_code WHERE sha256 = :sha256;
+
+-- name: lock_code [postgres]
+SELECT 1 FROM lambda_code WHERE sha256 = :sha256 FOR UPDATE;
+
 -- name: delete_unused_code : run some time after the last reference went
 DELETE FROM lambda_code WHERE sha256 = :sha256
   AND NOT EXISTS (SELECT 1 FROM lambda_function WHERE code_sha256 = :sha256);

@@ -71,9 +71,7 @@ def invoke(tx: Tx, ctx: Context, request: Params) -> Params | Perform:
     named = names.resolve_latest(ctx.account, ctx.region, request["FunctionName"], request.get("Qualifier"))
     invocation_type = request.get("InvocationType") or "RequestResponse"
     content = request.get("Payload") or b"{}"
-    client_context = request.get("ClientContext") or ""
-    if len(client_context) > CLIENT_CONTEXT_BYTES_MAX:
-        raise errors.invalid(f"The client context must not exceed {CLIENT_CONTEXT_BYTES_MAX} bytes.")
+    client_context = _client_context(request)
     if invocation_type == "DryRun":
         _find(tx, named)
         return {"StatusCode": 204}
@@ -84,6 +82,13 @@ def invoke(tx: Tx, ctx: Context, request: Params) -> Params | Perform:
         return {"StatusCode": 202}
     call = _prepare(tx, ctx, named, _Event(content, ctx.request_id, client_context, ctx.trace))
     return Perform(call, partial(_answer, call.spec.version, request.get("LogType") == "Tail"))
+
+
+def _client_context(request: Params) -> str:
+    client_context: str = request.get("ClientContext") or ""
+    if len(client_context) > CLIENT_CONTEXT_BYTES_MAX:
+        raise errors.invalid(f"The client context must not exceed {CLIENT_CONTEXT_BYTES_MAX} bytes.")
+    return client_context
 
 
 def _answer(version: str, tail: bool, tx: Tx, ctx: Context, outcome: Any) -> Params:  # noqa: ARG001 (a settle)
@@ -112,7 +117,7 @@ def prepare_invoke(tx: Tx, ctx: Context, request: Params) -> Params:
     event = _Event(
         content,
         request.get("RequestId") or ctx.ids.uuid(),
-        request.get("ClientContext") or "",
+        _client_context(request),
         request.get("Trace") or ctx.trace,
     )
     call = _prepare(tx, ctx, named, event)

@@ -21,8 +21,12 @@ from waypost.services.states.integrations.task import (
 )
 
 _PASSED_ON = ("FunctionName", "Qualifier", "ClientContext", "InvocationType", "LogType")
-_LATER = ("Event", "DryRun")
-"""Invocation types whose answer does not wait for the function: a call like any other."""
+_KNOWN = frozenset({*_PASSED_ON, "Payload"})
+_AT_ONCE: tuple[tuple[str, tuple[str | None, ...]], ...] = (
+    ("InvocationType", (None, "RequestResponse")),
+    ("LogType", (None, "None", "Tail")),
+)
+"""What a job runs and waits for. Anything else is a call like any other, which refuses what there is not."""
 _STATUS = {"ResourceNotFoundException": 404, "ResourceConflictException": 409, "TooManyRequestsException": 429}
 """The model's HTTP status of errors that Invoke has, where it is not 400."""
 _encode = msgspec.json.Encoder().encode
@@ -32,10 +36,13 @@ _decode = msgspec.json.Decoder().decode
 def _plan_invoke(task: Task) -> Call | Invoke:
     parameters = require(task.parameters, ("FunctionName",))
     request: Params = {name: text_of(parameters[name]) for name in _PASSED_ON if parameters.get(name) is not None}
+    unknown = sorted(parameters.keys() - _KNOWN)
+    if unknown:
+        raise TaskFailed("States.Runtime", f"The field '{unknown[0]}' is not supported by lambda:invoke")
     request["Payload"] = _encode(parameters.get("Payload", {}))
-    if request.get("InvocationType") in _LATER:
-        return Call("lambda", "Invoke", request)
-    return Invoke(request)
+    if all(request.get(name) in values for name, values in _AT_ONCE):
+        return Invoke(request)
+    return Call("lambda", "Invoke", request)
 
 
 def _plan_function(task: Task) -> Invoke:
