@@ -80,6 +80,12 @@ WHERE storage = :storage AND group_id = (
   ORDER BY available_at LIMIT 1 {skip_locked})
 RETURNING group_id;
 
+-- name: lock_group : before settle_group, whose look at the messages must come after every other node's commit
+SELECT 1 FROM sqs_group WHERE storage = :storage AND group_id = :group_id;
+
+-- name: lock_group [postgres]
+SELECT 1 FROM sqs_group WHERE storage = :storage AND group_id = :group_id FOR UPDATE;
+
 -- name: settle_group : after its first message may have changed
 UPDATE sqs_group SET available_at = COALESCE((
   SELECT visible_at FROM sqs_message

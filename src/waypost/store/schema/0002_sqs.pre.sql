@@ -34,8 +34,8 @@ CREATE TABLE sqs_deleted_queue (
 --
 -- Measured (SQLite 3.54, 600-byte bodies, microseconds for insert + claim + delete, commit of 64 shared, no fsync):
 -- this layout 8.1 with none and 11.9 with 1,000,000 waiting; without the index of (storage, id) 8.0 and 11.0; a table
--- clustered by (storage, id) 8.2 and 12.1, and half as fast once bodies pass 1,000 bytes. Counting 1,000,000 waiting
--- messages by the index takes about 30 ms; a counter row would cost every send and every delete a statement (2 of
+-- clustered by (storage, id) 8.2 and 12.1, and 13.3 to this one's 9.4 with bodies of 1,500. Counting 1,000,000 waiting
+-- messages by the index takes 30 to 50 ms; a counter row would cost every send and every delete a statement (2 of
 -- some 20 microseconds) and, with many nodes, a lock. So GetQueueAttributes counts, and nothing else does.
 CREATE TABLE sqs_message (
   id {key},
