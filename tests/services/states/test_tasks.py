@@ -73,6 +73,15 @@ def test_a_call_under_credentials_is_made_in_their_account(world: World) -> None
     assert world.called_in[1:] == ["222222222222"]
 
 
+def test_credentials_that_name_no_role_fail_the_task(world: World) -> None:
+    parameters = {"QueueUrl": QUEUE, "MessageBody": "x"}
+    arn = world.start(task(SEND, parameters, Credentials={"RoleArn.$": "$.role"}), {"role": "nobody"})
+    described = world.describe(arn)
+    assert described["error"] == "States.TaskFailed"
+    assert described["cause"].endswith("is not authorized to assume the task state's role, nobody.")
+    assert world.messages == []
+
+
 def test_a_call_that_is_refused_fails_the_task(world: World) -> None:
     missing = task(SEND, {"QueueUrl": QUEUE + "x", "MessageBody": "m"})
     failed = world.details(world.start(missing), "TaskFailed")

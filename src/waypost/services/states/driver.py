@@ -18,6 +18,7 @@ from waypost.services.states.programs import program_of
 from waypost.services.states.queries import Q
 from waypost.services.states.rows import Ref, Rows, execution_key
 from waypost.services.states.rules import tokens
+from waypost.services.states.rules.arns import role
 from waypost.store.store import Tx
 from waypost.work import jobs
 
@@ -149,6 +150,7 @@ def schedule(rows: Rows, command: ScheduleTask, *, may_call: bool) -> list[Event
         return [_settled(rows, command, TaskFailed("States.Runtime", cause))]
     task = Task(resource, command.parameters)
     try:
+        _check_role(rows, command)
         plan = integration.plan(task)
         if isinstance(plan, Call) and may_call:
             return [called(rows.tx, rows.ctx, integration, task, plan, command)]
@@ -159,6 +161,17 @@ def schedule(rows: Rows, command: ScheduleTask, *, may_call: bool) -> list[Event
         return []
     # The job is as good as started: told now, it costs no transaction of its own.
     return [worker_started(rows.ctx, command.branch, command.attempt, "")]
+
+
+def _check_role(rows: Rows, command: ScheduleTask) -> None:
+    if command.role_arn is None:
+        return
+    try:
+        role(command.role_arn)
+    except AwsError:
+        own = rows.ref.role_arn
+        cause = f"The role {own} is not authorized to assume the task state's role, {command.role_arn}."
+        raise TaskFailed("States.TaskFailed", cause) from None
 
 
 def called(
