@@ -49,13 +49,27 @@ def new_database() -> str:
     return cluster().create(f"test{next(_numbers)}")
 
 
+def borrow_database() -> str:
+    """The address of a database that has the schema, and no rows; ``return_database`` when done."""
+    return _free.pop() if _free else new_database()
+
+
+def return_database(url: str) -> None:
+    """The next test may have it, emptied."""
+    store = PostgresStore(url, node="cleaner")
+    store.run(store.empty)
+    store.close_now()
+    _free.append(url)
+
+
 class _Borrowed(PostgresStore):
-    """A store on a database that the next test gets, emptied."""
+    """A store on a borrowed database."""
 
     def close_now(self) -> None:
-        if not self._closed:
-            _free.append(self.url)
+        first = not self._closed
         super().close_now()
+        if first:
+            return_database(self.url)
 
 
 def new_store(kind: str, path: str | Path = ":memory:", **options: Any) -> AnyStore:
@@ -67,13 +81,4 @@ def new_store(kind: str, path: str | Path = ":memory:", **options: Any) -> AnySt
         url = _named.setdefault(str(path), "") or new_database()
         _named[str(path)] = url
         return PostgresStore(url, node=node)
-    if not _free:
-        return _Borrowed(new_database(), node=node)
-    store = _Borrowed(_free.pop(), node=node)
-    store.run(store.empty)
-    return store
-
-
-def close(store: AnyStore) -> None:
-    """Without an event loop."""
-    store.close_now()
+    return _Borrowed(borrow_database(), node=node)

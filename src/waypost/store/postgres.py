@@ -91,6 +91,14 @@ LEAVES = (READ_ONLY, "57P", "08")
 """A connection that says this is of no use any more."""
 
 
+def statement_of(query: Query) -> Statement:
+    """A named statement in PostgreSQL's words."""
+    text = query.variants.get("postgres", query.sql)
+    for clause, words in CLAUSES.items():
+        text = text.replace(clause, words)
+    return translate(text)
+
+
 class PostgresTx:
     """The transaction on one connection."""
 
@@ -117,10 +125,7 @@ class PostgresTx:
             raise self.failed
         statement = self._texts.get(query.sql)
         if statement is None:
-            text = query.variants.get("postgres", query.sql)
-            for clause, words in CLAUSES.items():
-                text = text.replace(clause, words)
-            statement = self._texts[query.sql] = translate(text)
+            statement = self._texts[query.sql] = statement_of(query)
         before, self._before = self._before, []
         self.begun = True
         self.wrote = self.wrote or query.writes

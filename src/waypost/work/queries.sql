@@ -20,6 +20,9 @@ UPDATE job SET run_at = :lease_until WHERE id = :id AND attempts = :attempts AND
 -- name: is_current : a job that was dropped, or taken over by another node, must not settle
 SELECT 1 FROM job WHERE id = :id AND attempts = :attempts AND owner = :owner;
 
+-- name: is_current [postgres]
+SELECT 1 FROM job WHERE id = :id AND attempts = :attempts AND owner = :owner FOR UPDATE;
+
 -- name: delete_job : done
 DELETE FROM job WHERE id = :id;
 

@@ -109,6 +109,7 @@ class Runner:
         return True
 
     def _step(self, tx: Tx, taken: list[Job]) -> Perform | None:
+        taken.clear()  # a transaction that lost a race runs again
         now_ms = self._clock.now_ms()
         row = tx.one(Q.due_job, now=now_ms)
         if row is None:

@@ -42,12 +42,12 @@ DELETE FROM lambda_function WHERE id = :id;
 -- name: insert_code : the same bytes are stored once
 INSERT INTO lambda_code (sha256, zip) VALUES (:sha256, :zip) ON CONFLICT (sha256) DO NOTHING;
 
--- name: get_code : for a new environment, or a download
-SELECT zip FROM lambda_code WHERE sha256 = :sha256;
-
--- name: insert_code [postgres]
+-- name: insert_code [postgres] : nothing deletes the bytes from now on
 INSERT INTO lambda_code (sha256, zip) VALUES (:sha256, :zip)
 ON CONFLICT (sha256) DO UPDATE SET sha256 = excluded.sha256;
+
+-- name: get_code : for a new environment, or a download
+SELECT zip FROM lambda_code WHERE sha256 = :sha256;
 
 -- name: lock_code : before delete_unused_code, whose look at the functions must come after every other node's commit
 SELECT 1 FROM lambda_code WHERE sha256 = :sha256;
