@@ -210,7 +210,7 @@ class PostgresStore:
             with psycopg.Connection.connect(url, autocommit=True, connect_timeout=CONNECT_S) as connection:
                 install(connection)
         except psycopg.Error as error:
-            raise StoreRefused(f"cannot open the PostgreSQL database: {str(error).strip()}") from error
+            raise StoreRefused(f"cannot open the PostgreSQL database: {one_line(error)}") from error
 
     # --- running operations
 
@@ -265,7 +265,7 @@ class PostgresStore:
         try:
             session, tx = await connect(self.url, self._texts)
         except (psycopg.Error, OSError, StatementFailed, SessionLost) as error:
-            self._why_down = f"the database cannot be reached: {str(error).strip()}"
+            self._why_down = f"the database cannot be reached: {one_line(error)}"
             log.warning("%s", self._why_down)
             self._down_until_ns = monotonic_ns() + int(self._backoff_s * 1e9)
             self._backoff_s = min(self._backoff_s * 2, BACKOFF_S[1])
@@ -466,7 +466,7 @@ class PostgresStore:
                 connection = psycopg.Connection.connect(self.url, autocommit=True, connect_timeout=CONNECT_S)
                 connection.execute(GREETING)
             except psycopg.Error as error:
-                raise StoreUnavailable(f"the database cannot be reached: {str(error).strip()}") from error
+                raise StoreUnavailable(f"the database cannot be reached: {one_line(error)}") from error
             session = Session(connection, ANSWER_S)
             self._inline = (session, PostgresTx(session, self._texts))
         return self._inline
@@ -508,6 +508,11 @@ TABLES = Query(
     writes=False,
     variants={},
 )
+
+
+def one_line(error: BaseException) -> str:
+    """What libpq says in several."""
+    return " ".join(str(error).split())
 
 
 def _nothing(_tx: Tx) -> None:
