@@ -31,6 +31,16 @@ ADMIN = "/_waypost/"
 TEMPORARY_KEY = "ASIA"
 
 
+_NAMES = {
+    name.encode(): name
+    for name in (
+        "accept-encoding", "amz-sdk-invocation-id", "amz-sdk-request", "authorization", "connection", "content-length",
+        "content-type", "host", "user-agent", "x-amz-date", "x-amz-target", "x-amzn-query-mode",
+    )
+}  # fmt: skip
+"""Headers that every SDK sends, decoded once."""
+
+
 class BodyTooLarge(Exception):  # noqa: N818 (a state of affairs)
     """The request is larger than the server accepts."""
 
@@ -62,6 +72,7 @@ class Gateway:
         self._body_max = body_max
         self._body_idle_s = body_idle_s
         self._callers: dict[str, Caller] = {}
+        self._request_ids = self._ids.uuid()[:24]
         self.requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,8 +80,11 @@ class Gateway:
         if scope["type"] != "http":
             raise RuntimeError(f"unexpected {scope['type']} connection")
         self.requests += 1
-        request_id = self._ids.uuid()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        # Unique and random in its first half; drawing a whole UUID for each request would cost more than routing it.
+        request_id = f"{self._request_ids}{self.requests:012x}"
+        headers = {
+            _NAMES.get(name) or name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         request = HttpRequest(
             scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1"), headers, b""
         )

@@ -42,9 +42,11 @@ class RandomIds:
 
     def uuid(self) -> str:
         """A random UUID (version 4); not a secret."""
-        text = f"{self._random.getrandbits(128):032x}"
-        variant = "89ab"[int(text[16], 16) & 3]
-        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+        bits = self._random.getrandbits(122)
+        return "%08x-%04x-4%03x-%04x-%012x" % (  # noqa: UP031 (half the time of an f-string with as many parts)
+            bits >> 90, (bits >> 74) & 0xFFFF, (bits >> 62) & 0xFFF, (bits >> 48) & 0x3FFF | 0x8000,
+            bits & 0xFFFFFFFFFFFF,
+        )  # fmt: skip
 
     def row(self, now_ms: int) -> int:
         """Milliseconds in the high 43 bits, 20 bits below them; never the same twice, never smaller than the last.

@@ -15,8 +15,8 @@ import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import apsw
@@ -42,8 +42,9 @@ CHECKPOINT_PAGES = 4_000
 WAL_LIMIT_BYTES = 64 << 20
 BATCH_MAX = 256
 """Operations after which a transaction is committed even while more arrive."""
-INLINE_SYNC_NS = 400_000
-"""A disk that syncs faster than this is synced on the loop: handing over to a thread and back costs as much."""
+INLINE_SYNC_NS = 1_000_000
+"""A disk that syncs faster than this is synced on the loop: the thread and the loop take turns on the interpreter lock,
+and with sixteen clients handing over and back costs as much as the wait."""
 SLOW_OPERATION_NS = 250_000_000
 
 _MACHINE_FAULTS = (
@@ -139,7 +140,9 @@ class SqliteStore:
         self._syncing: list[_Batch] = []
         self._unsynced: list[_Batch] = []
         self._sync_ns = 0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sync")
+        # A bare thread: an executor's futures and locks would cost as much as a quick sync.
+        self._thread: threading.Thread | None = None
+        self._wanted: SimpleQueue[asyncio.AbstractEventLoop | None] = SimpleQueue()
         self._checkpointing = threading.Lock()
         self._checkpoint_over: asyncio.Future[None] | None = None
         self._wal_fd = -1
@@ -307,17 +310,20 @@ class SqliteStore:
                 return
             self._synced(monotonic_ns() - started_ns)
             return
-        loop = asyncio.get_running_loop()
-        self._thread.submit(self._sync_in_thread, loop)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._sync_in_thread, name="sync", daemon=True)
+            self._thread.start()
+        self._wanted.put(asyncio.get_running_loop())
 
-    def _sync_in_thread(self, loop: asyncio.AbstractEventLoop) -> None:
-        started_ns = monotonic_ns()
-        try:
-            os.fdatasync(self._wal_fd)
-        except OSError as error:
-            loop.call_soon_threadsafe(self._lost, error)
-            return
-        loop.call_soon_threadsafe(self._synced, monotonic_ns() - started_ns)
+    def _sync_in_thread(self) -> None:
+        while (loop := self._wanted.get()) is not None:
+            started_ns = monotonic_ns()
+            try:
+                os.fdatasync(self._wal_fd)
+            except OSError as error:
+                loop.call_soon_threadsafe(self._lost, error)
+            else:
+                loop.call_soon_threadsafe(self._synced, monotonic_ns() - started_ns)
 
     def _synced(self, took_ns: int) -> None:
         # A moving average over some dozen syncs: one outlier does not change the way of syncing, a slow disk does.
@@ -409,7 +415,9 @@ class SqliteStore:
 
     def close_now(self) -> None:
         """Release the file without an event loop."""
-        self._thread.shutdown()
+        if self._thread is not None:
+            self._wanted.put(None)
+            self._thread.join()
         with self._checkpointing:
             self._db.close()
         if self._wal_fd >= 0:
