@@ -15,6 +15,7 @@ import pytest
 from tools.postgres import Cluster, PostgresMissing
 
 from waypost.store.postgres import PostgresStore
+from waypost.store.queries import parse
 from waypost.store.sqlite import SqliteStore
 
 KINDS = tuple(kind for kind in ("sqlite", "postgres") if os.environ.get("WAYPOST_TEST_STORE", kind) == kind)
@@ -82,3 +83,8 @@ def new_store(kind: str, path: str | Path = ":memory:", **options: Any) -> AnySt
         _named[str(path)] = url
         return PostgresStore(url, node=node)
     return _Borrowed(borrow_database(), node=node)
+
+
+def sql(store: AnyStore, text: str, **params: Any) -> list[Any]:
+    """Run a statement of the test's own; answers its rows."""
+    return store.run(lambda tx: tx.all(parse("test", f"-- name: asked\n{text}").asked, **params))

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from tests.services.iam.world import World
+from tests.stores import KINDS
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
+@pytest.fixture(params=KINDS)
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    made = World(request.param)
     yield made
     made.store.close_now()
 

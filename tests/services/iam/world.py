@@ -3,12 +3,12 @@
 from typing import Any, ClassVar
 
 import msgspec
+from tests.stores import new_store
 
 from waypost.ids import RandomIds
 from waypost.service import Caller, Context, Job, Params
 from waypost.services import iam, sts
 from waypost.store.queries import parse
-from waypost.store.sqlite import SqliteStore
 from waypost.store.store import Tx
 
 ACCOUNT = "000000000000"
@@ -31,8 +31,8 @@ class World:
 
     services: ClassVar = {"iam": iam.SERVICE, "sts": sts.SERVICE}
 
-    def __init__(self) -> None:
-        self.store = SqliteStore(":memory:")
+    def __init__(self, kind: str = "sqlite") -> None:
+        self.store = new_store(kind)
         self.now_ms = START_MS
         self.ids = RandomIds(seed=1)
         self.caller = Caller(ACCOUNT, "test", ROOT, ACCOUNT)

@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.stores import new_store, sql
 
 from waypost.aws.errors import AwsError
 from waypost.ids import RandomIds
 from waypost.registry import Registry
 from waypost.service import Again, Caller, Context, Job, Params, Park
 from waypost.services import sqs
-from waypost.store.sqlite import SqliteStore
 from waypost.store.store import Tx
 from waypost.work.jobs import Q as JOBS
 
@@ -24,8 +24,8 @@ START_MS = 1_700_000_000_000
 class World:
     """A store, a clock, and the operations of SQS as a client calls them."""
 
-    def __init__(self, path: str = ":memory:", seed: int = 7) -> None:
-        self.store = SqliteStore(path)
+    def __init__(self, path: str = ":memory:", seed: int = 7, kind: str = "sqlite") -> None:
+        self.store = new_store(kind, path)
         self.registry = Registry([sqs.SERVICE])
         self.now_ms = START_MS
         self.ids = RandomIds(seed)
@@ -61,7 +61,7 @@ class World:
         """Run what is due of the background work, or all of it; answers how many steps it took."""
         steps = 0
         if all_queues:
-            self.store._db.execute("UPDATE job SET run_at = 0 WHERE kind = 'sqs.expire'")
+            sql(self.store, "UPDATE job SET run_at = 0 WHERE kind = 'sqs.expire'")
         while True:
             row = self.store.run(lambda tx: tx.one(JOBS.due_job, now=self.now_ms))
             if row is None:
@@ -86,7 +86,7 @@ class World:
         return step
 
     def count(self, table: str) -> int:
-        return int(self.store._db.execute(f"SELECT COUNT(*) FROM {table}").fetchall()[0][0])
+        return int(sql(self.store, f"SELECT COUNT(*) FROM {table}")[0][0])
 
     # --- shorter ways to say what most tests do
 

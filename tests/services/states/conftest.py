@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.stores import KINDS, AnyStore, new_store
 
 from waypost.aws.errors import AwsError
 from waypost.ids import RandomIds
@@ -14,7 +15,6 @@ from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionS
 from waypost.service import Again, Caller, Context, Job, Params, Perform
 from waypost.services import states
 from waypost.store.queries import parse
-from waypost.store.sqlite import SqliteStore
 from waypost.store.store import Tx
 from waypost.testing.clock import VirtualClock
 from waypost.work import jobs
@@ -45,7 +45,7 @@ RUNNING_ONLY = ("states_run", "states_branch", "states_body", "states_token", "s
 class World:
     """The service, its jobs, and neighbours that do as the test says."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: AnyStore) -> None:
         self.store = store
         self.clock = VirtualClock()
         self.ids = RandomIds(7)
@@ -241,8 +241,8 @@ class World:
         return self.jobs() == [] and all(self.count(table) == 0 for table in RUNNING_ONLY)
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    store = SqliteStore(":memory:")
+@pytest.fixture(params=KINDS)
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    store = new_store(request.param)
     yield World(store)
     store.close_now()

@@ -67,6 +67,8 @@ def test_a_short_execution_costs_few_statements(world: World) -> None:
     arn = world.machine(passes(10))
     world.run("StartExecution", stateMachineArn=arn)
     ran: list[str] = []
+    if not isinstance(world.store, SqliteStore):
+        pytest.skip("counted where SQLite tells what it runs; the operations are the same")
     world.store._db.set_exec_trace(lambda _cursor, sql, _bindings: ran.append(sql) or True)
     world.run("StartExecution", stateMachineArn=arn)
     world.store._db.set_exec_trace(None)

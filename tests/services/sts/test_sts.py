@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.services.iam.test_roles import refused
 from tests.services.iam.world import ACCOUNT, ROOT, START_MS, TRUST, World
+from tests.stores import KINDS
 
 from waypost.ids import RandomIds
 from waypost.service import Caller
@@ -13,9 +14,9 @@ from waypost.services.sts.rules.session_tags import NO_TAGS, Tags, packed_percen
 from waypost.services.sts.sessions import resolve
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    made = World()
+@pytest.fixture(params=KINDS)
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    made = World(request.param)
     made.call("iam", "CreateRole", {"RoleName": "Worker", "Path": "/a/", "AssumeRolePolicyDocument": TRUST})
     yield made
     made.store.close_now()
