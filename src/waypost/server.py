@@ -248,9 +248,9 @@ async def serve(config: Config, listener: socket.socket, announce: Callable[[str
     server.store.on_fatal = die
     await server.start(host, port)
     # What start-up made lives as long as the process: the collector need not walk it again and again.
-    gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 20, 50)
+    gc.enable()
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     announce(f"waypost {__version__} ready on http://{address}, data in {server.folder.path}")
     await http.serve(sockets=[listener])
