@@ -4,6 +4,7 @@
 and say what is missing.
 """
 
+import asyncio
 import atexit
 import functools
 import itertools
@@ -59,6 +60,7 @@ def return_database(url: str) -> None:
     """The next test may have it, emptied."""
     store = PostgresStore(url, node="cleaner")
     store.run(store.empty)
+    sql(store, "DELETE FROM meta WHERE name NOT LIKE 'schema%'")
     store.close_now()
     _free.append(url)
 
@@ -83,6 +85,14 @@ def new_store(kind: str, path: str | Path = ":memory:", **options: Any) -> AnySt
         _named[str(path)] = url
         return PostgresStore(url, node=node)
     return _Borrowed(borrow_database(), node=node)
+
+
+async def settled(store: AnyStore, rounds: int) -> None:
+    """Let everything happen that can without time: until nothing is under way for so many rounds of the loop."""
+    quiet = 0
+    while quiet < rounds:
+        await asyncio.sleep(0)
+        quiet = 0 if isinstance(store, PostgresStore) and store.busy else quiet + 1
 
 
 def sql(store: AnyStore, text: str, **params: Any) -> list[Any]:

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.stores import KINDS, AnyStore, new_store, settled
 
 from waypost.aws.errors import AwsError
 from waypost.ids import RandomIds
 from waypost.runtimes.invocation import FunctionCall, FunctionOutcome
 from waypost.service import Context, Params, Perform
 from waypost.services import lambdas
-from waypost.store.sqlite import SqliteStore
 from waypost.store.store import Tx
 from waypost.testing.clock import VirtualClock
 from waypost.work.engine import Engine
@@ -152,7 +152,7 @@ class Neighbours:
 class World:
     """A server in which time moves only when told to and functions answer as the test says."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: AnyStore) -> None:
         self.store = store
         self.clock = VirtualClock()
         self.neighbours = Neighbours()
@@ -239,8 +239,7 @@ class World:
 
     async def settle(self) -> None:
         """Let everything happen that can without time."""
-        for _ in range(100):
-            await asyncio.sleep(0)
+        await settled(self.store, 100)
 
     async def advance(self, by_ms: int) -> None:
         self.clock.advance(by_ms)
@@ -257,19 +256,19 @@ class World:
         assert all(isinstance(outcome, asyncio.CancelledError) or outcome is None for outcome in done), done
 
 
-@pytest.fixture
-async def world() -> Any:
-    store = SqliteStore(":memory:")
+@pytest.fixture(params=KINDS)
+async def world(request: pytest.FixtureRequest) -> Any:
+    store = new_store(request.param)
     made = World(store)
     yield made
     await made.stop()
     await store.close()
 
 
-@pytest.fixture
+@pytest.fixture(params=KINDS)
 def still(request: pytest.FixtureRequest) -> Iterator[World]:
     """A world without an event loop, for operations that answer at once."""
-    store = SqliteStore(":memory:")
+    store = new_store(request.param)
     yield World(store)
     store.close_now()
 
