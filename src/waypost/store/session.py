@@ -20,6 +20,8 @@ from waypost.store.store import Row
 
 _NAME = re.compile(r"'[^']*'|(?<!:):(?P<name>[a-z_]\w*)")
 
+_ONE_ROW = re.compile(r"insert into (?!.*\b(on conflict|returning|select)\b)", re.IGNORECASE | re.DOTALL)
+
 SYNC = pq.ExecStatus.PIPELINE_SYNC
 FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 TEXT, BINARY = 0, 1
@@ -42,6 +44,22 @@ class Statement(NamedTuple):
 
     text: bytes
     names: tuple[str, ...]
+    one_row: bool
+    """Whether it changes one row, or fails: an INSERT of values."""
+
+
+class Asked(NamedTuple):
+    """A statement with its values, as they travel."""
+
+    statement: Statement
+    values: Sequence[bytes | None] = ()
+    formats: Sequence[int] = ()
+
+
+def ask(statement: Statement, params: Mapping[str, Any]) -> Asked:
+    """Encode the values of a statement."""
+    encoded = [_encode(params[name]) for name in statement.names]
+    return Asked(statement, [value for value, _ in encoded], [kind for _, kind in encoded])
 
 
 def translate(text: str) -> Statement:
@@ -52,7 +70,7 @@ def translate(text: str) -> Statement:
         name = match["name"]
         return match[0] if name is None else f"${places.setdefault(name, len(places) + 1)}"
 
-    return Statement(_NAME.sub(place, text).encode(), tuple(places))
+    return Statement(_NAME.sub(place, text).encode(), tuple(places), _ONE_ROW.match(text) is not None)
 
 
 def _encode(value: Any) -> tuple[bytes | None, int]:
@@ -135,23 +153,15 @@ class Session:
         self._loop, self._hub = loop, hub
         loop.add_reader(self._socket, self._readable)
 
-    def execute(
-        self, statement: Statement, params: Mapping[str, Any] | None = None, before: Sequence[Statement] = ()
-    ) -> pq.abc.PGresult:
-        """Run ``before``, then the statement, in one round trip. Raises StatementFailed, SessionLost."""
-        values: list[bytes | None] = []
-        formats: list[int] = []
-        for name in statement.names:
-            value, kind = _encode(params[name] if params is not None else None)
-            values.append(value)
-            formats.append(kind)
+    def execute(self, asked: Asked, before: Sequence[Asked] = ()) -> pq.abc.PGresult:
+        """Run ``before``, then what is asked, in one round trip. Raises StatementFailed, SessionLost."""
         if self.lost is not None:
             raise self.lost
         fresh: list[tuple[bytes, bytes]] = []
         try:
             for one in before:
-                self._raw.send_query_prepared(self._name(one, fresh), ())
-            self._raw.send_query_prepared(self._name(statement, fresh), values, formats, TEXT)
+                self._raw.send_query_prepared(self._name(one.statement, fresh), one.values, one.formats, TEXT)
+            self._raw.send_query_prepared(self._name(asked.statement, fresh), asked.values, asked.formats, TEXT)
             self._raw.pipeline_sync()
             self._answered = False
             self._write()
