@@ -1,7 +1,10 @@
 """The store that nodes share: schema, troubles of the database, and recovery."""
 
 import asyncio
+import re
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,10 +15,12 @@ from tools.postgres import Cluster, PostgresMissing
 
 from waypost.store import postgres
 from waypost.store.migrate import Migration, migrations
+from waypost.store.opening import open_store
 from waypost.store.postgres import PostgresStore
 from waypost.store.queries import parse
 from waypost.store.schema_postgres import TOKENS, install
 from waypost.store.session import StatementFailed, translate
+from waypost.store.sqlite import SqliteStore
 from waypost.store.store import StoreRefused, StoreUnavailable, Tx
 
 ASK = parse(
@@ -320,3 +325,35 @@ def test_the_oldest_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         PostgresStore(url, node="a")
     monkeypatch.undo()
     return_database(url)
+
+
+# --- who has which store
+
+
+async def test_a_store_says_how_it_is_without_its_password() -> None:
+    url = borrow_database()
+    store = PostgresStore(url.replace("waypost@", "waypost:secret@"), node="a")
+    await asyncio.gather(*(store.transact(put(f"k{i}", "1")) for i in range(20)))
+    described = store.describe()
+    await store.close()
+    assert re.fullmatch(r"user=waypost dbname=test\d+ host=/\S+", described.pop("address"))
+    assert described.pop("connections") in range(1, postgres.CONNECTIONS_MAX + 1)
+    assert described.pop("busy") <= postgres.CONNECTIONS_MAX
+    assert described == {"kind": "postgresql", "node": "a", "other_nodes": [], "waiting": 0}
+    return_database(url)
+
+
+def test_the_address_says_which_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded = open_store("", tmp_path / "db", node="a")
+    assert isinstance(embedded, SqliteStore)
+    embedded.close_now()
+    url = borrow_database()
+    shared = open_store(url, tmp_path / "db", node="a")
+    assert isinstance(shared, PostgresStore)
+    shared.close_now()
+    return_database(url)
+    with pytest.raises(StoreRefused, match="does not begin with postgresql://"):
+        open_store("mysql://x", tmp_path / "db", node="a")
+    monkeypatch.setitem(sys.modules, "waypost.store.postgres", None)
+    with pytest.raises(StoreRefused, match=r"pip install 'waypost\[postgres\]'"):
+        open_store(url, tmp_path / "db", node="a")

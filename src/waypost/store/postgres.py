@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import greenlet
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from waypost.clock import monotonic_ns
 from waypost.store.neighbours import CHANNEL, Neighbours
@@ -274,6 +275,21 @@ class PostgresStore:
     def busy(self) -> bool:
         """Whether an operation has not been answered yet."""
         return bool(self._queue or self._later) or len(self._idle) < len(self._sessions)
+
+    def describe(self) -> dict[str, Any]:
+        """For the status page: where the database is, how busy this node's connections are, and who else is there."""
+        address: dict[str, Any] = {
+            name: value for name, value in conninfo_to_dict(self.url).items() if "password" not in name
+        }
+        return {
+            "kind": "postgresql",
+            "address": make_conninfo(**address),
+            "node": self.neighbours.node,
+            "other_nodes": self.neighbours.present,
+            "connections": len(self._sessions),
+            "busy": len(self._sessions) - len(self._idle),
+            "waiting": len(self._queue) + self._later,
+        }
 
     def _pump(self) -> None:
         """Give what waits to whoever is free; have a connection made where nobody is."""
