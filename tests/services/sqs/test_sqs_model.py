@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.services.sqs.world import World, arn
+from tests.stores import KINDS, sql
 
 from waypost.aws.errors import AwsError
 
@@ -51,10 +52,11 @@ class QueueMachine(RuleBasedStateMachine):
     """What both kinds of queue have in common."""
 
     fifo = False
+    kind = "sqlite"
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = World(kind=self.kind)
         self.oracle = Oracle()
         self.sent = 0
 
@@ -248,9 +250,10 @@ class FifoMachine(QueueMachine):
                 self.delivered(one, message, VISIBILITY_S if visibility_s is None else visibility_s)
 
     def is_buried(self, one: Kept) -> bool:
-        rows = self.world.store._db.execute(
-            "SELECT source_arn FROM sqs_message WHERE message_id = ?", (one.message_id,)
-        ).fetchall()
+        rows = sql(
+            self.world.store, "SELECT source_arn FROM sqs_message WHERE message_id = :message_id",
+            message_id=one.message_id,
+        )  # fmt: skip
         return rows[0][0] is not None
 
     def refused(self, operation: str, one: Kept, handle: str, receive: int, **more: Any) -> bool:
@@ -279,12 +282,13 @@ class FifoMachine(QueueMachine):
     @invariant()
     def group_rows_are_in_line(self) -> None:
         """Each group that has messages has its row, and the row says when its first message may be taken."""
-        rows = self.world.store._db.execute(
+        rows = sql(
+            self.world.store,
             "SELECT g.available_at, (SELECT visible_at FROM sqs_message m WHERE m.storage = g.storage"
-            " AND m.group_id = g.group_id ORDER BY sequence LIMIT 1) FROM sqs_group g"
-        ).fetchall()
+            " AND m.group_id = g.group_id ORDER BY sequence LIMIT 1) FROM sqs_group g",
+        )
         assert all(available_at == visible_at for available_at, visible_at in rows)
-        groups = self.world.store._db.execute("SELECT COUNT(DISTINCT storage || group_id) FROM sqs_message").fetchall()
+        groups = sql(self.world.store, "SELECT COUNT(DISTINCT storage || group_id) FROM sqs_message")
         assert groups == [(len(rows),)]
 
 
@@ -295,3 +299,22 @@ TestStandard = StandardMachine.TestCase
 TestStandard.settings = SETTINGS
 TestFifo = FifoMachine.TestCase
 TestFifo.settings = SETTINGS
+
+
+class PostgresStandardMachine(StandardMachine):
+    """The same on the other store, a few times: each step is a visit to a database."""
+
+    kind = "postgres"
+
+
+class PostgresFifoMachine(FifoMachine):
+    """The same."""
+
+    kind = "postgres"
+
+
+if "postgres" in KINDS:
+    TestPostgresStandard = PostgresStandardMachine.TestCase
+    TestPostgresStandard.settings = settings(SETTINGS, max_examples=8)
+    TestPostgresFifo = PostgresFifoMachine.TestCase
+    TestPostgresFifo.settings = settings(SETTINGS, max_examples=8)
