@@ -14,6 +14,7 @@ import pytest
 
 import waypost
 from waypost.store import migrate
+from waypost.store.logsync import KernelSync, ThreadSync, open_sync
 from waypost.store.queries import parse
 from waypost.store.sqlite import TOKENS, DataFolder, SqliteStore
 from waypost.store.store import StoreRefused, StoreUnavailable, Tx
@@ -58,26 +59,86 @@ async def test_operations_that_arrive_together_share_one_sync(
     assert len(syncs) == 1, "a read needs no sync of its own"
 
 
-async def test_no_answer_before_the_sync(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    store._sync_ns = 10**9  # a slow disk: synced in the thread
-    release = asyncio.Event()
-    loop = asyncio.get_running_loop()
+class HeldSync:
+    """A slow disk: a sync ends when the test says so."""
 
-    def slow_sync(_fd: int) -> None:
-        asyncio.run_coroutine_threadsafe(release.wait(), loop).result()
+    def __init__(self) -> None:
+        self.done: list[Callable[[OSError | None], None]] = []
 
-    monkeypatch.setattr(os, "fdatasync", slow_sync)
-    writing = asyncio.ensure_future(store.transact(put("a", "1")))
+    def start(self, done: Callable[[OSError | None], None]) -> None:
+        self.done.append(done)
+
+    def close(self) -> None:
+        pass
+
+
+def slow(store: SqliteStore) -> HeldSync:
+    held = HeldSync()
+    store._log = held
+    store._sync_ns = 10**9
+    return held
+
+
+async def test_no_answer_before_the_sync(store: SqliteStore) -> None:
+    held = slow(store)
+    writing = store.transact(put("a", "1"))
     for _ in range(20):
         await asyncio.sleep(0)
-    reading = asyncio.ensure_future(store.transact(get("a")))
+    reading = store.transact(get("a"))
+    following = store.transact(put("b", "2"))
     for _ in range(20):
         await asyncio.sleep(0)
+    assert len(held.done) == 1, "what arrives during a sync waits for the next"
     assert not writing.done()
     assert not reading.done(), "a reader may have seen what a power loss could still undo"
-    release.set()
-    assert await writing == 1
-    assert await reading == ("1",)
+    held.done.pop()(None)
+    assert writing.done()
+    assert not following.done()
+    while not held.done:
+        await asyncio.sleep(0)
+    held.done.pop()(None)
+    assert (await writing, await reading, await following) == (1, ("1",), 1)
+
+
+async def test_a_sync_that_fails_beside_the_loop_fails_all_that_waited(store: SqliteStore) -> None:
+    held = slow(store)
+    fatal: list[BaseException] = []
+    store.on_fatal = fatal.append
+    writing = store.transact(put("a", "1"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    following = store.transact(put("b", "2"))
+    held.done.pop()(OSError(5, "Input/output error"))
+    for waiting in (writing, following):
+        with pytest.raises(StoreUnavailable):
+            await waiting
+    assert len(fatal) == 1
+
+
+@pytest.mark.parametrize("kind", [KernelSync, ThreadSync])
+async def test_a_file_is_synced_beside_the_loop(kind: type[KernelSync] | type[ThreadSync], tmp_path: Path) -> None:
+    fd = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    try:
+        sync = kind(fd)
+    except OSError as error:
+        os.close(fd)
+        pytest.skip(f"this kernel does not sync by itself: {error}")
+    for _ in range(3):
+        os.write(fd, b"x" * 5_000)
+        ended: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
+        sync.start(ended.set_result)
+        assert await ended is None
+    sync.close()
+    os.close(fd)
+
+
+def test_what_cannot_be_synced_is_known_at_once() -> None:
+    reading, writing = os.pipe()
+    with pytest.raises(OSError, match=r"Invalid argument|no asynchronous"):
+        KernelSync(reading)
+    assert isinstance(open_sync(reading), ThreadSync)
+    os.close(reading)
+    os.close(writing)
 
 
 async def test_a_refused_operation_undoes_only_itself(store: SqliteStore) -> None:

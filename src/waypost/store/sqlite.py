@@ -2,10 +2,10 @@
 
 How a commit works here: operations run on the event loop's thread, one after the other, inside one open transaction.
 When the loop has handled what had arrived, the transaction is committed: SQLite appends it to the write-ahead log
-without syncing (``synchronous=NORMAL``). Then the log file is synced by us (``fdatasync``), and only after that do the
-operations get their answers. While a slow disk syncs in a thread, the next operations already run. A power loss
-can cost only what was never answered: SQLite's frame checksums end the log at the last whole transaction. Reads are
-answered after the sync that covers what they may have seen.
+without syncing (``synchronous=NORMAL``). Then the log file is synced by us, and only after that do the operations get
+their answers. While a slow disk is busy the next operations already run; they are committed when it is free. A power
+loss can cost only what was never answered: SQLite's frame checksums end the log at the last whole transaction. Reads
+are answered after the sync that covers what they may have seen.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ import os
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import apsw
 
 from waypost.clock import monotonic_ns
+from waypost.store.logsync import LogSync, open_sync
 from waypost.store.migrate import Migration, migrate
 from waypost.store.queries import Query
 from waypost.store.store import Row, StoreRefused, StoreUnavailable, Tx
@@ -40,11 +40,14 @@ LOCK_NAME = "lock"
 CHECKPOINT_PAGES = 4_000
 """WAL pages (16 MB) after which a checkpoint starts in a thread."""
 WAL_LIMIT_BYTES = 64 << 20
-BATCH_MAX = 256
+GATHER_MAX = 256
 """Operations after which a transaction is committed even while more arrive."""
-INLINE_SYNC_NS = 1_000_000
-"""A disk that syncs faster than this is synced on the loop: the thread and the loop take turns on the interpreter lock,
-and with sixteen clients handing over and back costs as much as the wait."""
+INLINE_SYNC_NS = 500_000
+"""A disk that syncs faster than this is synced on the loop: with sixteen clients, handing the sync over and splitting
+their operations over more commits cost as much as the wait (measured both ways)."""
+PROBE_EVERY = 64
+"""Of the syncs beside the loop one in so many is done on it, for its true duration: the loop's own work delays the
+news of the others."""
 SLOW_OPERATION_NS = 250_000_000
 
 _MACHINE_FAULTS = (
@@ -137,12 +140,10 @@ class SqliteStore:
         self._sync_wanted = sync and self.path != ":memory:"
         self._broken: BaseException | None = None
         self._batch: _Batch | None = None
-        self._syncing: list[_Batch] = []
-        self._unsynced: list[_Batch] = []
+        self._syncing: _Batch | None = None
         self._sync_ns = 0
-        # A bare thread: an executor's futures and locks would cost as much as a quick sync.
-        self._thread: threading.Thread | None = None
-        self._wanted: SimpleQueue[asyncio.AbstractEventLoop | None] = SimpleQueue()
+        self._log: LogSync | None = None
+        self._fold_wanted = False
         self._checkpointing = threading.Lock()
         self._checkpoint_over: asyncio.Future[None] | None = None
         self._wal_fd = -1
@@ -169,6 +170,7 @@ class SqliteStore:
         if self._sync_wanted:
             self._wal_fd = os.open(f"{self.path}-wal", os.O_RDWR | os.O_CREAT, 0o600)
             os.fsync(self._wal_fd)
+            self._log = open_sync(self._wal_fd)
             folder = os.open(Path(self.path).parent, os.O_RDONLY)
             try:
                 os.fsync(folder)  # the names of both files are durable before the first acknowledgement
@@ -267,10 +269,10 @@ class SqliteStore:
 
     def _commit(self) -> None:
         batch = self._batch
-        if batch is None:
-            return
+        if batch is None or self._syncing is not None:
+            return  # the sync under way commits what has gathered meanwhile
         count = len(batch.answers)
-        if batch.seen < count < BATCH_MAX:
+        if batch.seen < count < GATHER_MAX:
             # It grew since the last look: one more turn of the loop (some microseconds) brings in what is arriving now,
             # and a sync costs as much for one operation as for many.
             batch.seen = count
@@ -281,7 +283,7 @@ class SqliteStore:
         self.commits += 1
         if not self._db.in_transaction:
             # SQLite gave up the whole transaction by itself (disk full, I/O error): nothing of this batch happened.
-            self._fail([batch], StoreUnavailable("the database rolled the transaction back"))
+            self._fail(batch, StoreUnavailable("the database rolled the transaction back"))
             return
         try:
             self._cursor.execute("COMMIT")
@@ -289,50 +291,40 @@ class SqliteStore:
             log.error("commit failed, nothing was acknowledged: %s", error)  # noqa: TRY400 (the cause is the message)
             if self._db.in_transaction:
                 self._cursor.execute("ROLLBACK")
-            self._fail([batch], StoreUnavailable(str(error)))
+            self._fail(batch, StoreUnavailable(str(error)))
             return
-        if not self._sync_wanted or (not batch.wrote and not self._syncing and not self._unsynced):
+        if self._fold_wanted:
+            self._fold()
+        if batch.wrote and self._log is not None:
+            self._sync(batch, self._log)
+        else:
             self._answer(batch)
+
+    def _sync(self, batch: _Batch, log_sync: LogSync) -> None:
+        """Bring a committed batch to disk: on the loop where that is quick, else beside it."""
+        self._syncing = batch
+        if self._sync_ns >= INLINE_SYNC_NS and self.commits % PROBE_EVERY:
+            log_sync.start(self._synced)
             return
-        self._unsynced.append(batch)
-        if not self._syncing:
-            self._sync()
+        failed: OSError | None = None
+        started_ns = monotonic_ns()
+        try:
+            os.fdatasync(self._wal_fd)
+        except OSError as error:
+            failed = error
+        # A moving average over some syncs: one outlier does not change the way of syncing, a slow disk does.
+        self._sync_ns += (monotonic_ns() - started_ns - self._sync_ns) >> 3
+        self._synced(failed)
 
-    def _sync(self) -> None:
-        """Bring every committed batch to disk: on the loop where that is quick, else in the thread."""
-        self._syncing, self._unsynced = self._unsynced, []
-        if self._sync_ns < INLINE_SYNC_NS:
-            started_ns = monotonic_ns()
-            try:
-                os.fdatasync(self._wal_fd)
-            except OSError as error:
-                self._lost(error)
-                return
-            self._synced(monotonic_ns() - started_ns)
+    def _synced(self, failed: OSError | None) -> None:
+        batch, self._syncing = self._syncing, None
+        if batch is None:
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._sync_in_thread, name="sync", daemon=True)
-            self._thread.start()
-        self._wanted.put(asyncio.get_running_loop())
-
-    def _sync_in_thread(self) -> None:
-        while (loop := self._wanted.get()) is not None:
-            started_ns = monotonic_ns()
-            try:
-                os.fdatasync(self._wal_fd)
-            except OSError as error:
-                loop.call_soon_threadsafe(self._lost, error)
-            else:
-                loop.call_soon_threadsafe(self._synced, monotonic_ns() - started_ns)
-
-    def _synced(self, took_ns: int) -> None:
-        # A moving average over some dozen syncs: one outlier does not change the way of syncing, a slow disk does.
-        self._sync_ns += (took_ns - self._sync_ns) >> 4
-        done, self._syncing = self._syncing, []
-        for batch in done:
-            self._answer(batch)
-        if self._unsynced:
-            self._sync()
+        if failed is not None:
+            self._lost(failed, batch)
+            return
+        self._answer(batch)
+        self._commit()
 
     def _answer(self, batch: _Batch) -> None:
         for future, result, error in batch.answers:
@@ -345,18 +337,21 @@ class SqliteStore:
         for key, count in batch.wakes:
             self.wakes.wake(key, count)
 
-    def _fail(self, batches: list[_Batch], error: BaseException) -> None:
-        for batch in batches:
-            for future, _, _ in batch.answers:
-                if not future.done():
-                    future.set_exception(error)
+    def _fail(self, batch: _Batch, error: BaseException) -> None:
+        for future, _, _ in batch.answers:
+            if not future.done():
+                future.set_exception(error)
 
-    def _lost(self, error: OSError) -> None:
+    def _lost(self, error: OSError, batch: _Batch) -> None:
         """A sync failed: what the kernel holds may differ from the disk from now on, so nothing more is promised."""
         log.critical("the disk refused to sync %s-wal: %s; the server stops", self.path, error)
         self._broken = error
-        failed, self._syncing, self._unsynced = [*self._syncing, *self._unsynced], [], []
-        self._fail(failed, StoreUnavailable(str(error)))
+        self._fail(batch, StoreUnavailable(str(error)))
+        following, self._batch = self._batch, None
+        if following is not None:
+            with contextlib.suppress(apsw.Error):
+                self._cursor.execute("ROLLBACK")
+            self._fail(following, StoreUnavailable(str(error)))
         self.on_fatal(error)
 
     # --- checkpoints
@@ -387,10 +382,15 @@ class SqliteStore:
             loop.call_soon_threadsafe(self._checkpointed)
 
     def _checkpointed(self) -> None:
-        # What was appended meanwhile is little; copying it here lets the next write start the log anew.
+        # What was appended meanwhile is little; copying it between two transactions lets the next start the log anew.
+        self._fold_wanted = True
+        if self._batch is None:
+            self._fold()
+
+    def _fold(self) -> None:
+        self._fold_wanted = False
         try:
-            if self._batch is None:
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
             log.warning("checkpoint failed, the log grows: %s", error)
         finally:
@@ -404,7 +404,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Answer what is under way, fold the log into the database and release the file."""
-        while self._batch is not None or self._syncing or self._unsynced:
+        while self._batch is not None or self._syncing is not None:
             await self.transact(lambda _tx: None)  # answered after everything before it
         log.info("%d operations in %d commits", self.operations, self.commits)
         while self._checkpointing.locked():
@@ -415,9 +415,9 @@ class SqliteStore:
 
     def close_now(self) -> None:
         """Release the file without an event loop."""
-        if self._thread is not None:
-            self._wanted.put(None)
-            self._thread.join()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
         with self._checkpointing:
             self._db.close()
         if self._wal_fd >= 0:
