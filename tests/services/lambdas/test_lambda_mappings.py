@@ -357,10 +357,11 @@ async def test_fifo_groups_keep_their_order(world: Any) -> None:
     world.neighbours.send("q.fifo", "b1", group="b")
     world.start_background()
     await world.settle()
-    assert world.events() == [["a1", "a2"], ["b1"]]
+    assert sorted(world.events()) == [["a1", "a2"], ["b1"]]
     world.gate.set()
     await world.settle()
-    assert world.events() == [["a1", "a2"], ["b1"], ["a3"]]
+    assert sorted(world.events()[:2]) == [["a1", "a2"], ["b1"]]
+    assert world.events()[2:] == [["a3"]]
 
 
 async def test_messages_too_large_for_one_payload_are_cut(world: Any) -> None:
@@ -486,7 +487,7 @@ async def test_what_was_received_before_a_refusal_is_worked_on(world: Any) -> No
     world.neighbours.send("q", "a", "b", "c")
     world.start_background()
     await world.settle()
-    assert world.events() == [["a", "b"], ["c"]]
+    assert sorted(world.events()) == [["a", "b"], ["c"]]
 
 
 async def test_a_small_limit_holds_from_the_first_claim(world: Any) -> None:
