@@ -113,8 +113,12 @@ class Gateway:
             except ClientGone:
                 return
         response.headers.append((b"content-length", b"%d" % len(response.body)))
-        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else response.body})
+        try:
+            await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+            await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else response.body})
+        except (RuntimeError, OSError) as error:
+            # The connection closed while the operation ran, and its end has not reached the protocol yet.
+            log.debug("request %s: nobody is there to answer: %s", request_id, error)
 
     async def _respond(self, request: HttpRequest, request_id: str, scope: Scope, receive: Receive) -> HttpResponse:
         try:
