@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMa
 from typing import Any, cast
 
 from waypost.admin import Admin
+from waypost.aws.credential import Credential
 from waypost.aws.errors import AwsError
 from waypost.aws.message import HttpRequest, HttpResponse
+from waypost.aws.operation import CompiledOperation
 from waypost.aws.route import Routed, Unroutable, credential, render_error
 from waypost.clock import Clock
 from waypost.ids import Ids
-from waypost.registry import Registry
-from waypost.service import Caller, Context
+from waypost.registry import Refusal, Registry
+from waypost.service import Caller, Context, Operation
 from waypost.store.store import StoreUnavailable, Tx
 from waypost.work.engine import ClientGone, Engine
 
@@ -23,6 +25,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Coroutine[Any, Any, Message]]
 Send = Callable[[Message], Awaitable[None]]
+Found = tuple[Operation | None, Refusal | None]
 Sessions = Callable[[Tx, str, int], Caller | None]
 
 DEFAULT_ACCOUNT = "000000000000"
@@ -72,6 +75,7 @@ class Gateway:
         self._body_max = body_max
         self._body_idle_s = body_idle_s
         self._callers: dict[str, Caller] = {}
+        self._found: dict[CompiledOperation, Found] = {}
         self._request_ids = self._ids.uuid()[:24]
         self.requests = 0
 
@@ -127,7 +131,7 @@ class Gateway:
             return render_error(refused.error, refused.wire, refused.model, None, request_id)
         operation = routed.operation
         try:
-            _, function, refusal = self._registry.find(routed.model, operation.name)
+            function, refusal = self._found.get(operation) or self._find(routed)
             if function is None:
                 raise AwsError(  # noqa: TRY301 (rendered like every other refusal)
                     "InvalidAction" if routed.wire == "query" else "UnknownOperationException",
@@ -138,8 +142,12 @@ class Gateway:
             operation.validate(params)
             if refusal is not None:
                 refusal.check(params)
-            ctx = await self._context(request, request_id, routed, scope)
-            answer = await self._engine.execute(function, ctx, params, _Leaving(receive))
+            signed = credential(request)
+            caller = self._callers.get(signed.access_key if signed is not None else "") or await self._caller(signed)
+            ctx = self._context(request, request_id, routed, scope, signed, caller)
+            answer = await self._engine.store.transact(lambda tx: function(tx, ctx, params))
+            if type(answer) is not dict:
+                answer = await self._engine.finish(answer, function, ctx, params, _Leaving(receive))
             return operation.serialize(answer, request_id)
         except AwsError as error:
             return operation.serialize_error(error, request_id)
@@ -162,12 +170,24 @@ class Gateway:
             )
             return operation.serialize_error(fault, request_id)
 
-    async def _context(self, request: HttpRequest, request_id: str, routed: Routed, scope: Scope) -> Context:
-        signed = credential(request)
+    def _find(self, routed: Routed) -> Found:
+        """Which function an operation has; a fact that does not change, looked up once."""
+        _, function, refusal = self._registry.find(routed.model, routed.operation.name)
+        found = self._found[routed.operation] = (function, refusal)
+        return found
+
+    def _context(
+        self,
+        request: HttpRequest,
+        request_id: str,
+        routed: Routed,
+        scope: Scope,
+        signed: Credential | None,
+        caller: Caller,
+    ) -> Context:
         headers = request.headers
         now_ms = self._clock.now_ms()
-        access_key, region = (signed.access_key, signed.region) if signed is not None else ("", DEFAULT_REGION)
-        caller = self._callers.get(access_key) or await self._caller(access_key, now_ms)
+        region = signed.region if signed is not None else DEFAULT_REGION
         host = headers.get("host")
         if not host:
             address = scope.get("server") or ("127.0.0.1", 0)
@@ -177,9 +197,11 @@ class Gateway:
             f"{scope['scheme']}://{host}", routed.wire, headers.get("x-amzn-trace-id", ""), request.path,
         )  # fmt: skip
 
-    async def _caller(self, access_key: str, now_ms: int) -> Caller:
+    async def _caller(self, signed: Credential | None) -> Caller:
         """Who an access key stands for. Long-lived keys are an account's root until enforcement lands."""
+        access_key = signed.access_key if signed is not None else ""
         if access_key.startswith(TEMPORARY_KEY):
+            now_ms = self._clock.now_ms()
             session = await self._engine.store.transact(lambda tx: self._sessions(tx, access_key, now_ms))
             if session is not None:
                 return session
@@ -193,7 +215,14 @@ class Gateway:
         announced = headers.get("content-length")
         if announced is not None and announced.isdecimal() and int(announced) > self._body_max:
             raise BodyTooLarge
-        message = await receive() if announced in (None, "0") else await self._receive(receive)
+        waiting = receive()
+        try:
+            # Nearly always the body came with its head: then no timer is armed.
+            begun = waiting.send(None)
+        except StopIteration as done:
+            message = done.value
+        else:
+            message = await self._patiently(waiting, begun)
         if message["type"] == "http.disconnect":
             raise ClientGone
         if not message.get("more_body"):
@@ -211,16 +240,19 @@ class Gateway:
         return b"".join(parts)
 
     async def _receive(self, receive: Receive) -> Message:
-        """The next part of a body; a client that stops sending does not hold the connection for ever."""
+        """The next part of a body."""
         waiting = receive()
         try:
-            # Nearly always the body came with its head: then no timer is armed.
-            first = waiting.send(None)
+            begun = waiting.send(None)
         except StopIteration as done:
             return cast("Message", done.value)
+        return await self._patiently(waiting, begun)
+
+    async def _patiently(self, waiting: Coroutine[Any, Any, Message], begun: Any) -> Message:
+        """What a client is slow to send; one that stops sending does not hold the connection for ever."""
         try:
             async with asyncio.timeout(self._body_idle_s):
-                return await _resume(waiting, first)
+                return await _resume(waiting, begun)
         except TimeoutError:
             raise BodyCutOff from None
 

@@ -67,12 +67,10 @@ class SqliteTx:
         self.wakes: list[tuple[str, int]] = []
 
     def _text(self, query: Query) -> str:
-        text = self._sql.get(query.sql)
-        if text is None:
-            text = query.variants.get("sqlite", query.sql)
-            for clause in LOCK_CLAUSES:
-                text = text.replace(clause, "")
-            self._sql[query.sql] = text
+        text = query.variants.get("sqlite", query.sql)
+        for clause in LOCK_CLAUSES:
+            text = text.replace(clause, "")
+        self._sql[query.sql] = text
         return text
 
     def _save(self) -> None:
@@ -83,20 +81,20 @@ class SqliteTx:
         """The first row, or None."""
         if query.writes and not self.saved:
             self._save()
-        rows = self._cursor.execute(self._text(query), params).fetchall()
+        rows = self._cursor.execute(self._sql.get(query.sql) or self._text(query), params).fetchall()
         return rows[0] if rows else None
 
     def all(self, query: Query, **params: Any) -> list[Row]:
         """Every row."""
         if query.writes and not self.saved:
             self._save()
-        return self._cursor.execute(self._text(query), params).fetchall()
+        return self._cursor.execute(self._sql.get(query.sql) or self._text(query), params).fetchall()
 
     def run(self, query: Query, **params: Any) -> int:
         """Execute, and answer how many rows changed."""
         if query.writes and not self.saved:
             self._save()
-        self._cursor.execute(self._text(query), params)
+        self._cursor.execute(self._sql.get(query.sql) or self._text(query), params)
         return self._db.changes()
 
     def wake(self, key: str, count: int = 1) -> None:

@@ -61,7 +61,13 @@ class Engine:
         self, operation: Operation, ctx: Context, request: Params, gone: Awaitable[None] | None = None
     ) -> Params:
         """Run an operation to its response. ``gone`` completes when the client has left: a parked call then ends."""
-        result: Any = await self.store.transact(lambda tx: operation(tx, ctx, request))
+        result = await self.store.transact(lambda tx: operation(tx, ctx, request))
+        return await self.finish(result, operation, ctx, request, gone)
+
+    async def finish(
+        self, result: Any, operation: Operation, ctx: Context, request: Params, gone: Awaitable[None] | None = None
+    ) -> Params:
+        """The rest of ``execute``, from what the operation's first run returned."""
         while True:
             if type(result) is Perform:
                 result = await self.perform(result, ctx)
