@@ -157,6 +157,38 @@ async def test_a_refused_operation_undoes_only_itself(store: SqliteStore) -> Non
     assert not woken
 
 
+async def test_a_batch_with_several_refusals_keeps_every_other_operation_once(store: SqliteStore) -> None:
+    woken: list[str] = []
+    for key in ("kept", "refused"):
+        store.wakes.park((key,), lambda key=key: woken.append(key))  # type: ignore[misc]
+
+    def add(name: str, *, refuse: bool = False) -> Callable[[Tx], int]:
+        def work(tx: Tx) -> int:
+            found = tx.one(Q.get, name=name)
+            number = int(found[0]) + 1 if found else 1
+            tx.run(Q.put, name=name, value=str(number))
+            tx.wake("refused" if refuse else "kept")
+            if refuse:
+                raise ValueError(name)
+            return number
+
+        return work
+
+    works = [add("a"), add("a", refuse=True), add("a"), add("b", refuse=True), add("b"), add("a")]
+    results = await asyncio.gather(*map(store.transact, works), return_exceptions=True)
+    assert [result if isinstance(result, int) else "refused" for result in results] == [
+        1,
+        "refused",
+        2,
+        "refused",
+        1,
+        3,
+    ]
+    assert [await store.transact(get(name)) for name in "ab"] == [("3",), ("1",)]
+    assert woken == ["kept"]
+    assert store.commits <= 3
+
+
 async def test_wakes_come_after_the_commit_in_order_of_arrival(store: SqliteStore) -> None:
     woken: list[str] = []
     for name in ("first", "second", "third"):

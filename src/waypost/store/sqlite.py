@@ -57,13 +57,16 @@ _MACHINE_FAULTS = (
 
 
 class SqliteTx:
-    """The transaction of the operation that is running. Writes open a savepoint, so that one can fail alone."""
+    """The transaction of the operation that is running."""
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
         self._cursor = db.cursor()
         self._sql: dict[str, str] = {}
-        self.saved = False
+        self.wrote = False
+        """Whether the operation that runs has written."""
+        self.careful = False
+        """Whether its first write opens a savepoint, so that it can fail alone."""
         self.wakes: list[tuple[str, int]] = []
 
     def _text(self, query: Query) -> str:
@@ -73,27 +76,28 @@ class SqliteTx:
         self._sql[query.sql] = text
         return text
 
-    def _save(self) -> None:
-        self._cursor.execute("SAVEPOINT operation")
-        self.saved = True
+    def _write(self) -> None:
+        if self.careful:
+            self._cursor.execute("SAVEPOINT operation")
+        self.wrote = True
 
     def one(self, query: Query, **params: Any) -> Row | None:
         """The first row, or None."""
-        if query.writes and not self.saved:
-            self._save()
+        if query.writes and not self.wrote:
+            self._write()
         rows = self._cursor.execute(self._sql.get(query.sql) or self._text(query), params).fetchall()
         return rows[0] if rows else None
 
     def all(self, query: Query, **params: Any) -> list[Row]:
         """Every row."""
-        if query.writes and not self.saved:
-            self._save()
+        if query.writes and not self.wrote:
+            self._write()
         return self._cursor.execute(self._sql.get(query.sql) or self._text(query), params).fetchall()
 
     def run(self, query: Query, **params: Any) -> int:
         """Execute, and answer how many rows changed."""
-        if query.writes and not self.saved:
-            self._save()
+        if query.writes and not self.wrote:
+            self._write()
         self._cursor.execute(self._sql.get(query.sql) or self._text(query), params)
         return self._db.changes()
 
@@ -103,8 +107,8 @@ class SqliteTx:
 
     def forget(self) -> None:
         """Delete every row but the schema's own."""
-        if not self.saved:
-            self._save()
+        if not self.wrote:
+            self._write()
         tables = self._cursor.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'meta' AND name NOT LIKE 'sqlite%'"
         ).fetchall()
@@ -115,13 +119,18 @@ class SqliteTx:
 class _Batch:
     """Operations that share a transaction, and what happens once it is on disk."""
 
-    __slots__ = ("answers", "seen", "wakes", "wrote")
+    __slots__ = ("answers", "careful", "lost", "seen", "wakes", "works", "wrote")
 
     def __init__(self) -> None:
-        self.seen = 0
+        self.works: list[Callable[[Tx], Any]] = []
         self.answers: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
         self.wakes: list[tuple[str, int]] = []
+        self.seen = 0
         self.wrote = False
+        self.careful = False
+        """An operation failed after it wrote: from now on each has a savepoint."""
+        self.lost = False
+        """SQLite gave up the whole transaction by itself (disk full, I/O error): nothing of it happened."""
 
 
 class SqliteStore:
@@ -209,7 +218,10 @@ class SqliteStore:
             batch = self._batch = _Batch()
             self._cursor.execute("BEGIN")
             loop.call_soon(self._commit)
+        batch.works.append(work)
         result, error = self._attempt(work, batch)
+        if error is not None and self._tx.wrote and not batch.careful:
+            result, error = self._redo(batch)
         batch.answers.append((future, result, error))
         return future
 
@@ -218,6 +230,7 @@ class SqliteStore:
         if self._batch is not None:
             raise RuntimeError("run() inside the event loop: use transact()")
         batch = _Batch()
+        batch.careful = True
         self._cursor.execute("BEGIN")
         result, error = self._attempt(work, batch)
         if self._db.in_transaction:
@@ -231,26 +244,32 @@ class SqliteStore:
         return result  # type: ignore[no-any-return]
 
     def _attempt(self, work: Callable[[Tx], Any], batch: _Batch) -> tuple[Any, BaseException | None]:
+        if batch.lost:
+            return None, StoreUnavailable("the database rolled the transaction back")
         tx = self._tx
-        tx.saved = False
+        tx.wrote = False
+        tx.careful = batch.careful
         tx.wakes = batch.wakes
         woken = len(batch.wakes)
         started_ns = monotonic_ns()
         try:
             result = work(tx)
-            if tx.saved:
-                self._cursor.execute("RELEASE operation")
+            if tx.wrote:
                 batch.wrote = True
+                if tx.careful:
+                    self._cursor.execute("RELEASE operation")
         except BaseException as error:  # noqa: BLE001 (it travels to whoever awaits the operation)
             del batch.wakes[woken:]
-            return None, self._undo(error)
+            return None, self._undo(error, batch)
         took_ns = monotonic_ns() - started_ns
         if took_ns > SLOW_OPERATION_NS:
             log.warning("an operation held the store for %d ms: %s", took_ns // 1_000_000, work)
         return result, None
 
-    def _undo(self, error: BaseException) -> BaseException:
-        if self._tx.saved and self._db.in_transaction:
+    def _undo(self, error: BaseException, batch: _Batch) -> BaseException:
+        if not self._db.in_transaction:
+            batch.lost = True
+        elif self._tx.wrote and self._tx.careful:
             with contextlib.suppress(apsw.Error):
                 self._cursor.execute("ROLLBACK TO operation")
                 self._cursor.execute("RELEASE operation")
@@ -258,6 +277,26 @@ class SqliteStore:
             log.error("the database refused an operation: %s", error)
             return StoreUnavailable(str(error))
         return error
+
+    def _redo(self, batch: _Batch) -> tuple[Any, BaseException | None]:
+        """Undo a batch whose last operation failed halfway, and run it again with a savepoint for each operation.
+
+        An operation checks everything before its first write, so this is rare; a savepoint for every operation would
+        cost a tenth of the throughput. Nothing of the batch was answered yet. Answers the last operation's outcome.
+        """
+        batch.careful = True
+        batch.wakes.clear()
+        batch.wrote = False
+        if self._db.in_transaction:
+            self._cursor.execute("ROLLBACK")
+        batch.lost = False
+        self._cursor.execute("BEGIN")
+        outcomes = [self._attempt(work, batch) for work in batch.works]
+        batch.answers = [
+            (future, result, error)
+            for (future, _, _), (result, error) in zip(batch.answers, outcomes[:-1], strict=True)
+        ]
+        return outcomes[-1]
 
     def empty(self, _tx: Tx) -> None:
         """Delete every row of every service: what ``waypost reset`` does, as one operation."""
@@ -279,8 +318,7 @@ class SqliteStore:
         self._batch = None
         self.operations += count
         self.commits += 1
-        if not self._db.in_transaction:
-            # SQLite gave up the whole transaction by itself (disk full, I/O error): nothing of this batch happened.
+        if batch.lost or not self._db.in_transaction:
             self._fail(batch, StoreUnavailable("the database rolled the transaction back"))
             return
         try:
