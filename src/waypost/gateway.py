@@ -14,8 +14,8 @@ from waypost.aws.operation import CompiledOperation
 from waypost.aws.route import Routed, Unroutable, credential, render_error
 from waypost.clock import Clock
 from waypost.ids import Ids
-from waypost.registry import Refusal, Registry
-from waypost.service import Caller, Context, Operation
+from waypost.registry import Found, Registry
+from waypost.service import Caller, Context
 from waypost.store.store import StoreUnavailable, Tx
 from waypost.work.engine import ClientGone, Engine
 
@@ -25,7 +25,6 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Coroutine[Any, Any, Message]]
 Send = Callable[[Message], Awaitable[None]]
-Found = tuple[Operation | None, Refusal | None]
 Sessions = Callable[[Tx, str, int], Caller | None]
 
 DEFAULT_ACCOUNT = "000000000000"
@@ -172,8 +171,7 @@ class Gateway:
 
     def _find(self, routed: Routed) -> Found:
         """Which function an operation has; a fact that does not change, looked up once."""
-        _, function, refusal = self._registry.find(routed.model, routed.operation.name)
-        found = self._found[routed.operation] = (function, refusal)
+        found = self._found[routed.operation] = self._registry.find(routed.model, routed.operation.name)
         return found
 
     def _context(
@@ -215,24 +213,13 @@ class Gateway:
         announced = headers.get("content-length")
         if announced is not None and announced.isdecimal() and int(announced) > self._body_max:
             raise BodyTooLarge
-        waiting = receive()
-        try:
-            # Nearly always the body came with its head: then no timer is armed.
-            begun = waiting.send(None)
-        except StopIteration as done:
-            message = done.value
-        else:
-            message = await self._patiently(waiting, begun)
-        if message["type"] == "http.disconnect":
-            raise ClientGone
+        message = await self._receive(receive)
         if not message.get("more_body"):
             return message.get("body", b"")  # type: ignore[no-any-return]
         parts = [message.get("body", b"")]
         size = len(parts[0])
         while message.get("more_body"):
             message = await self._receive(receive)
-            if message["type"] == "http.disconnect":
-                raise ClientGone
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > self._body_max:
@@ -240,21 +227,22 @@ class Gateway:
         return b"".join(parts)
 
     async def _receive(self, receive: Receive) -> Message:
-        """The next part of a body."""
+        """The next part of a body; a client that stops sending does not hold the connection for ever."""
         waiting = receive()
         try:
+            # Nearly always the body came with its head: then no timer is armed.
             begun = waiting.send(None)
         except StopIteration as done:
-            return cast("Message", done.value)
-        return await self._patiently(waiting, begun)
-
-    async def _patiently(self, waiting: Coroutine[Any, Any, Message], begun: Any) -> Message:
-        """What a client is slow to send; one that stops sending does not hold the connection for ever."""
-        try:
-            async with asyncio.timeout(self._body_idle_s):
-                return await _resume(waiting, begun)
-        except TimeoutError:
-            raise BodyCutOff from None
+            message = cast("Message", done.value)
+        else:
+            try:
+                async with asyncio.timeout(self._body_idle_s):
+                    message = await _resume(waiting, begun)
+            except TimeoutError:
+                raise BodyCutOff from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        return message
 
     def _too_large(self) -> str:
         return f"Request must be smaller than {self._body_max} bytes."

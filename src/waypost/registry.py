@@ -37,6 +37,9 @@ class Refusal:
             raise AwsError(self._code, f"Waypost does not support {path}{f'={found}' * bool(value)}: {why}")
 
 
+Found = tuple[Operation | None, Refusal | None]
+
+
 class Registry:
     """Every service of a server: finds operations for the gateway, and is the ``Calls`` of every context."""
 
@@ -50,10 +53,10 @@ class Registry:
             for operation, members in service.refuses.items()
         }
 
-    def find(self, model: str, operation: str) -> tuple[Service, Operation | None, Refusal | None]:
-        """The service of a botocore model, its function for an operation, and what it refuses of it."""
+    def find(self, model: str, operation: str) -> Found:
+        """The function of a botocore model's operation, if there is one, and what it refuses."""
         service = self._by_model[model]
-        return service, service.operations.get(operation), self._refusals.get((service.name, operation))
+        return service.operations.get(operation), self._refusals.get((service.name, operation))
 
     def jobs(self) -> dict[str, JobHandler]:
         """Every kind of job."""

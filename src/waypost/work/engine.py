@@ -9,8 +9,8 @@ import msgspec
 
 from waypost.clock import Alarm, Clock
 from waypost.ids import Ids
-from waypost.service import Again, Caller, Calls, Context, Operation, Params, Park, Perform
-from waypost.store.store import Store, Tx
+from waypost.service import Caller, Calls, Context, Operation, Params, Park, Perform
+from waypost.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,3 @@ class Engine:
                 woken.set_result(None)
         for _, alarm in self._retries.values():
             alarm.cancel()
-
-
-Settled = Perform | Again | None
-Settle = Callable[[Tx, Context, Any], Settled]
