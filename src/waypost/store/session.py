@@ -16,7 +16,7 @@ import psycopg
 from psycopg import pq
 
 from waypost.clock import monotonic_ns
-from waypost.store.store import Row
+from waypost.store.store import Row, TextRefused
 
 _NAME = re.compile(r"'[^']*'|(?<!:):(?P<name>[a-z_]\w*)")
 
@@ -76,6 +76,8 @@ def translate(text: str) -> Statement:
 def _encode(value: Any) -> tuple[bytes | None, int]:
     # Text travels in binary format: in text format libpq would take a NUL for its end.
     if isinstance(value, str):
+        if "\0" in value:
+            raise TextRefused("PostgreSQL keeps no text with U+0000")
         return value.encode(), BINARY
     if isinstance(value, int):
         return b"%d" % value, TEXT

@@ -51,5 +51,9 @@ class StoreUnavailable(Exception):  # noqa: N818 (a state of affairs, named as s
     """The store cannot promise durability now (disk full, lost connection): answer 503, clients try again."""
 
 
+class TextRefused(Exception):  # noqa: N818
+    """A text that the store cannot keep (U+0000 on PostgreSQL): answer 400. Nothing of the operation happened."""
+
+
 class StoreRefused(Exception):  # noqa: N818
     """The store cannot be opened as asked: in use, unwritable, of a newer version. The message is one clear line."""
