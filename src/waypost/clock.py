@@ -28,9 +28,17 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock and the running event loop's timers."""
 
+    def __init__(self) -> None:
+        self.offset_ms = 0
+        """What corrects the machine's clock: nodes that share a database have its time."""
+
+    def machine_ms(self) -> int:
+        """Milliseconds since the epoch, as the machine has it."""
+        return time.time_ns() // 1_000_000
+
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""
-        return time.time_ns() // 1_000_000
+        return time.time_ns() // 1_000_000 + self.offset_ms
 
     def call_at(self, at_ms: int, call: Callable[[], None]) -> Alarm:
         """Arm a timer of the running event loop; it fires at or just after ``at_ms``."""

@@ -23,6 +23,17 @@ class Config:
     host: str = _setting("127.0.0.1", "Address to listen on. Only loopback addresses: authentication is not built yet.")
     port: int = _setting(4566, "Port to listen on; 0 takes a free one and prints it.", low=0, high=65_535)
     data: str = _setting(".waypost", "Folder that keeps everything: the database, function code and logs.")
+    store: str = _setting(
+        "",
+        "Where the state is kept: postgresql://USER:PASSWORD@HOST/DATABASE, shared by any number of nodes; empty: one"
+        " SQLite file in the data folder. Parts that are missing come from libpq's variables (PGHOST, PGPASSWORD ...).",
+    )
+    connections: int = _setting(
+        4,
+        "Connections of this node to PostgreSQL: transactions at the same time. Two more listen and start up.",
+        low=1,
+        high=100,
+    )
     body_max: int = _setting(73_400_320, "Largest request body, in bytes.", low=1_048_576, high=1_073_741_824)
     body_idle_s: int = _setting(
         30, "Seconds without a byte after which a request body counts as cut off.", low=1, high=3_600

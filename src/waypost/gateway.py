@@ -16,7 +16,7 @@ from waypost.clock import Clock
 from waypost.ids import Ids
 from waypost.registry import Found, Registry
 from waypost.service import Caller, Context
-from waypost.store.store import StoreUnavailable, Tx
+from waypost.store.store import StoreUnavailable, TextRefused, Tx
 from waypost.work.engine import ClientGone, Engine
 
 log = logging.getLogger(__name__)
@@ -150,12 +150,8 @@ class Gateway:
             return operation.serialize(answer, request_id)
         except AwsError as error:
             return operation.serialize_error(error, request_id)
-        except StoreUnavailable as error:
-            log.error("request %s: %s", request_id, error)  # noqa: TRY400 (a state of affairs, not a bug)
-            unavailable = AwsError(
-                "ServiceUnavailable", "The server cannot store anything now. Please try again.", 503, sender=False
-            )
-            return operation.serialize_error(unavailable, request_id)
+        except (StoreUnavailable, TextRefused) as refused:
+            return operation.serialize_error(_told(refused, request_id), request_id)
         except ClientGone:
             raise
         except asyncio.CancelledError:
@@ -254,6 +250,14 @@ class Gateway:
         except Unroutable as refused:
             return render_error(error, refused.wire, refused.model, None, request_id)
         return routed.operation.serialize_error(error, request_id)
+
+
+def _told(refused: StoreUnavailable | TextRefused, request_id: str) -> AwsError:
+    """What a client hears of what the store could not do."""
+    if isinstance(refused, TextRefused):
+        return AwsError("ValidationException", str(refused), 400)
+    log.error("request %s: %s", request_id, refused)
+    return AwsError("ServiceUnavailable", "The server cannot store anything now. Please try again.", 503, sender=False)
 
 
 @types.coroutine

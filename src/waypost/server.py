@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uvicorn
@@ -29,15 +29,22 @@ from waypost.service import Context, Params, Service
 from waypost.services import iam, lambdas, sqs, states, sts
 from waypost.services.lambdas.code import get_code
 from waypost.services.sts.sessions import resolve
+from waypost.store.migrate import newest_schema
+from waypost.store.opening import is_shared, open_store
 from waypost.store.sqlite import DataFolder, SqliteStore
-from waypost.store.store import StoreRefused, Tx
+from waypost.store.store import StoreRefused, StoreUnavailable, Tx
+from waypost.work import nodes
 from waypost.work.engine import Engine
+from waypost.work.nodes import Node, Nodes
 from waypost.work.runner import Runner, release
+
+if TYPE_CHECKING:
+    from waypost.store.postgres import PostgresStore
 
 log = logging.getLogger(__name__)
 
 SERVICES: tuple[Service, ...] = (iam.SERVICE, lambdas.SERVICE, sqs.SERVICE, states.SERVICE, sts.SERVICE)
-NODE = "local"
+LOCAL = "local"
 """The owner of leases on the embedded store: one server at a time holds the folder."""
 GC_THRESHOLD = 20_000
 """New objects between two looks of the cycle collector: requests make few cycles and many objects."""
@@ -53,8 +60,13 @@ class Server:
         self.clock = clock or SystemClock()
         self.ids = ids or RandomIds()
         self.folder = DataFolder(config.data)
+        # A name for this start: what an earlier one of this machine left behind is a dead node's.
+        self.node = f"{socket.gethostname()}-{self.ids.token(4)}" if is_shared(config.store) else LOCAL
         try:
-            self.store = SqliteStore(self.folder.database, cache_mb=config.cache_mb)
+            self.store = open_store(
+                config.store, self.folder.database, node=self.node, cache_mb=config.cache_mb,
+                connections_max=config.connections,
+            )  # fmt: skip
         except StoreRefused:
             self.folder.release()
             raise
@@ -71,11 +83,13 @@ class Server:
         )
         self.registry = Registry([*SERVICES, self._host()])
         self.engine = Engine(self.store, self.clock, self.ids, self.registry, {FunctionCall: self._invoke})
-        self.runner = Runner(self.engine, self.registry.jobs(), NODE)
+        self.runner = Runner(self.engine, self.registry.jobs(), self.node)
         self.admin = Admin(self.registry, self.engine, self._status, self._reset)
         self.gateway = Gateway(
             self.registry, self.engine, self.admin, resolve, body_max=config.body_max, body_idle_s=config.body_idle_s
         )
+        self.nodes: Nodes | None = None
+        """Who else shares the store; None on the embedded one."""
         self._background: list[asyncio.Task[Any]] = []
         self._stop_by_ns: int | None = None
 
@@ -106,16 +120,34 @@ class Server:
         """Begin background work. The address is where functions and clients find this server."""
         name = self.config.function_host or (f"[{host}]" if ":" in host else host)
         self.engine.base_url = f"http://{name}:{port}"
-        now_ms = self.clock.now_ms()
-        released = await self.store.transact(lambda tx: release(tx, NODE, now_ms))
-        if released:
-            log.info("taking up %d jobs that were under way when the server last stopped", released)
+        if isinstance(self.store, SqliteStore):
+            now_ms = self.clock.now_ms()
+            released = await self.store.transact(lambda tx: release(tx, LOCAL, now_ms))
+            if released:
+                log.info("taking up %d jobs that were under way when the server last stopped", released)
+        else:
+            await self._join(self.store)
         self._begins = self._spawn(self.runner.run(), "job runner")
         self._background = [
             self._spawn(service.background(self.engine), f"background work of {service.name}")
             for service in SERVICES
             if service.background is not None
         ]
+
+    async def _join(self, store: "PostgresStore") -> None:
+        """Take a place among the nodes that share the store, and its time."""
+        if not isinstance(self.clock, SystemClock):
+            raise TypeError("nodes that share a store have the database's clock")
+        me = Node(self.node, self.engine.base_url, __version__, newest_schema())
+        self.nodes = Nodes(store, self.clock, store.neighbours, me, self._moved)
+        try:
+            await self.nodes.join()
+        except StoreUnavailable as error:
+            raise StoreRefused(f"cannot join the other nodes: {error}") from error
+        self._beats = self._spawn(self.nodes.run(), "signs of life")
+
+    def _moved(self, position: int, nodes: int) -> None:
+        self.engine.place = (position, nodes)
 
     def _spawn(self, work: Any, name: str) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)
@@ -145,29 +177,43 @@ class Server:
         await self.runner.close(self._grace_s())
         await self.runtimes.close(self._grace_s())
         self.logs.close()
+        if self.nodes is not None:
+            self._beats.cancel()
+            await self.nodes.leave()
         await self.store.close()
         self.folder.release()
 
     # --- pages
 
     async def _status(self) -> Mapping[str, Any]:
+        now_ms = self.clock.now_ms()
+        leases, backlog = await self.store.transact(lambda tx: (nodes.leases(tx), nodes.backlog(tx, now_ms)))
         return {
             "version": __version__,
             "process": os.getpid(),
             "address": self.engine.base_url,
-            "store": {
-                "kind": "sqlite",
-                "file": self.store.path,
-                "bytes": self.store.size(),
-                "operations": self.store.operations,
-                "commits": self.store.commits,
-            },
+            "node": self.node,
+            "store": self.store.describe(),
+            "nodes": self._nodes(leases, now_ms),
+            "leases": leases,
+            "backlog": backlog,
             "requests": self.gateway.requests,
             "parked": self.engine.parked,
-            "jobs": await self.store.transact(self.runner.waiting),
             "performing": self.runner.performing,
             "functions": {"environments": self.runtimes.environments, "busy": self.runtimes.busy},
         }
+
+    def _nodes(self, leases: Mapping[str, int], now_ms: int) -> list[Mapping[str, Any]]:
+        if self.nodes is None:
+            held = leases.get(self.node, 0)
+            return [{"id": self.node, "address": self.engine.base_url, "version": __version__, "leases": held}]
+        return [
+            {
+                "id": node.id, "address": node.address, "version": node.version, "leases": leases.get(node.id, 0),
+                "up_s": max(0, now_ms - node.started_ms) // 1_000, "seen_ms_ago": max(0, now_ms - node.seen_ms),
+            }
+            for node in self.nodes.known
+        ]  # fmt: skip
 
     async def _reset(self) -> Mapping[str, Any]:
         """Forget everything: every table but the schema's own, and every function environment."""
@@ -252,7 +298,8 @@ async def serve(config: Config, listener: socket.socket, announce: Callable[[str
     gc.set_threshold(GC_THRESHOLD, 20, 50)
     gc.enable()
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    announce(f"waypost {__version__} ready on http://{address}, data in {server.folder.path}")
+    shared = f"state in {server.store.describe()['address']}, " if server.nodes is not None else ""
+    announce(f"waypost {__version__} ready on http://{address}, {shared}data in {server.folder.path}")
     await http.serve(sockets=[listener])
     await server.stop()
     return 1 if fatal else 0

@@ -120,6 +120,10 @@ class Engine(Protocol):
         """A context for work that no client asked for."""
         ...
 
+    def share(self, limit: int) -> int:
+        """The part of this node in a limit that is meant for all nodes together."""
+        ...
+
     async def execute(self, operation: Operation, ctx: Context, request: Params) -> Params:
         """Run an operation to its response: parked as long as it parks, performed what it wants performed."""
         ...

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import LiveServer, start_server
 
+from waypost import __version__
 from waypost.config import Config, ConfigRefused, load
 
 
@@ -110,6 +111,9 @@ def test_health_and_status(server: LiveServer) -> None:
     status = json.loads(run("status", "--port", port).stdout)
     assert status["process"] == server.process.pid
     assert status["store"]["kind"] == "sqlite"
+    assert status["nodes"] == [{"id": "local", "address": server.url, "version": __version__, "leases": 0}]
+    assert status["leases"] == {}
+    assert status["backlog"].keys() == {"jobs_due", "oldest_due_ms", "jobs_promised"}
 
 
 def test_status_without_a_server_says_so() -> None:

@@ -304,20 +304,6 @@ async def test_a_database_that_does_not_answer_is_given_up(
             await writing
 
 
-async def test_nodes_see_each_other_come_and_go() -> None:
-    url = borrow_database()
-    nodes = [PostgresStore(url, node=name) for name in "abc"]
-    await asyncio.gather(*(node.transact(get("x")) for node in nodes))
-    while [node.neighbours.present for node in nodes] != [["b", "c"], ["a", "c"], ["a", "b"]]:
-        await asyncio.sleep(0)
-    await nodes[2].close()
-    while [node.neighbours.present for node in nodes[:2]] != [["b"], ["a"]]:
-        await asyncio.sleep(0)
-    for node in nodes[:2]:
-        await node.close()
-    return_database(url)
-
-
 def test_the_oldest_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("waypost.store.schema_postgres.VERSION_MIN", 990_000)
     url = borrow_database()
@@ -339,7 +325,7 @@ async def test_a_store_says_how_it_is_without_its_password() -> None:
     assert re.fullmatch(r"user=waypost dbname=test\d+ host=/\S+", described.pop("address"))
     assert described.pop("connections") in range(1, postgres.CONNECTIONS_MAX + 1)
     assert described.pop("busy") <= postgres.CONNECTIONS_MAX
-    assert described == {"kind": "postgresql", "node": "a", "other_nodes": [], "waiting": 0}
+    assert described == {"kind": "postgresql", "waiting": 0}
     return_database(url)
 
 

@@ -14,8 +14,8 @@ from waypost.store.sqlite import LOCK_CLAUSES, TOKENS
 SERVICES = Path(str(resources.files("waypost")))
 
 WALKS = {
-    "work.count_jobs": "the status page counts",
-    "work.release_jobs": "once, at start",
+    "work.leases": "the index of the few jobs that are leased, for the status page",
+    "work.list_nodes": "all of them are wanted",
 }
 """Statements that may look at every row, and why."""
 
@@ -57,7 +57,9 @@ def plan(db: apsw.Connection, query: Query) -> list[str]:
 @pytest.mark.parametrize(("name", "query"), [pytest.param(*found, id=found[0]) for found in statements()])
 def test_no_statement_walks_a_table(db: apsw.Connection, name: str, query: Query) -> None:
     steps = plan(db, query)
+    rows_of_subqueries = {f"SCAN {step.split()[1]}" for step in steps if step.startswith(("CO-ROUTINE", "MATERIALIZE"))}
     walks = [step for step in steps if step.startswith("SCAN ") and "CONSTANT ROW" not in step]
+    walks = [step for step in walks if step not in rows_of_subqueries]
     if " LIMIT " in query.sql:
         walks = [step for step in walks if " INDEX " not in step]  # in the index's order, as far as the limit
     if name in WALKS:

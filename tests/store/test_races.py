@@ -94,7 +94,7 @@ async def test_a_wake_reaches_a_waiter_on_another_node(world: World) -> None:
     here, there = world.nodes
     url = await world.queue()
     waiting = asyncio.ensure_future(there.call("sqs", "ReceiveMessage", QueueUrl=url, WaitTimeSeconds=20))
-    while not there.engine.parked or there.store.busy or not here.store.neighbours.present:
+    while not there.engine.parked or there.store.busy or not there.store.neighbours.listening:
         await asyncio.sleep(0)
     there.store.neighbours.look = lambda: None  # type: ignore[method-assign]  # no net: the notification alone
     await here.call("sqs", "SendMessage", QueueUrl=url, MessageBody="x")

@@ -55,3 +55,9 @@ def migrate(
         if migration.number > version:
             apply(migration)
     return newest
+
+
+def newest_schema() -> int:
+    """The newest schema file that this release knows."""
+    files = resources.files("waypost.store").joinpath("schema").iterdir()
+    return max(int(match["number"]) for file in files if (match := _FILE.match(file.name)))

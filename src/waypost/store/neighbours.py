@@ -1,4 +1,4 @@
-"""The other nodes on the same database: who they are, and wakes for what waits there. All of it is a hint.
+"""Wakes for what waits on the other nodes of the same database. All of it is a hint.
 
 Wakes travel beside the transactions, one notification for all commits of a moment: a NOTIFY inside each transaction
 would make all commits of the database wait for one another. One that is lost (a node dies between its commit and the
@@ -13,7 +13,6 @@ import greenlet
 import msgspec
 import psycopg
 
-from waypost.clock import monotonic_ns
 from waypost.store.session import Session
 from waypost.store.store import StoreUnavailable
 from waypost.store.wake import Wakes
@@ -23,8 +22,6 @@ log = logging.getLogger(__name__)
 CHANNEL = "waypost"
 PAYLOAD_BYTES = 7_000
 """PostgreSQL carries less than 8,000 in one notification."""
-PRESENT_NS = 5_000_000_000
-"""How long a node counts as there after its last sign of life."""
 PAUSE_S = 0.002
 """Between two notifications: what is told meanwhile goes together."""
 RECONNECT_S = 0.5
@@ -36,8 +33,7 @@ _encode = msgspec.json.Encoder().encode
 
 class _Told(msgspec.Struct):
     node: str
-    wakes: dict[str, int] = {}
-    leaves: bool = False
+    wakes: dict[str, int]
 
 
 _decode = msgspec.json.Decoder(_Told).decode
@@ -52,33 +48,32 @@ class Neighbours:
         self.node = node
         self._wakes = wakes
         self._send = send
-        self._seen: dict[str, int] = {}
+        self.alone = False
+        """Whether nobody else is there to be told; until that is known, somebody may be."""
         self._untold: dict[str, int] = {}
-        self._alive = False
-        """Whether a sign of life is to be given."""
         self._telling: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._session: Session | None = None
         self._turn: list[str] = []
 
     def start(self) -> None:
-        """Begin to listen, and say so."""
+        """Begin to listen."""
         self._listening = asyncio.ensure_future(self._listen())
 
     @property
-    def present(self) -> list[str]:
-        """The other nodes that showed life within the last seconds."""
-        oldest_ns = monotonic_ns() - PRESENT_NS
-        return sorted(node for node, seen_ns in self._seen.items() if seen_ns > oldest_ns)
+    def listening(self) -> bool:
+        """Whether notifications arrive."""
+        return self._session is not None and self._session.lost is None
 
     # --- telling
 
     def tell(self, key: str, count: int) -> None:
         """Have the others wake up to ``count`` (0: all) that wait for ``key``."""
-        if self._seen:
+        if not self.alone:
             before = self._untold.get(key, -1)
             self._untold[key] = 0 if before == 0 or count == 0 else max(before, 0) + count
-            self._speak()
+            if self._telling is None or self._telling.done():
+                self._telling = asyncio.ensure_future(self._tell())
 
     def look(self) -> None:
         """The net: let one waiter of each key look whether it was forgotten. Called every second."""
@@ -87,18 +82,10 @@ class Neighbours:
         for key in self._turn[:LOOKS_MAX]:
             self._wakes.wake(key)
         del self._turn[:LOOKS_MAX]
-        oldest_ns = monotonic_ns() - PRESENT_NS
-        self._seen = {node: seen_ns for node, seen_ns in self._seen.items() if seen_ns > oldest_ns}
-        self._alive = True
-        self._speak()
-
-    def _speak(self) -> None:
-        if self._telling is None or self._telling.done():
-            self._telling = asyncio.ensure_future(self._tell())
 
     async def _tell(self) -> None:
-        while self._untold or self._alive:
-            untold, self._untold, self._alive = self._untold, {}, False
+        while self._untold:
+            untold, self._untold = self._untold, {}
             try:
                 for part in _parts(untold):
                     await self._send(_encode(_Told(self.node, part)).decode())
@@ -124,8 +111,6 @@ class Neighbours:
             self._session.attach(loop, greenlet.getcurrent())
             # Whatever was said while nobody listened: everybody looks, in turn.
             self._turn = self._wakes.keys()
-            self._alive = True
-            self._speak()
             await gone.wait()
 
     def _hear(self, payload: bytes) -> None:
@@ -135,27 +120,8 @@ class Neighbours:
             return  # not ours
         if told.node == self.node:
             return
-        if told.leaves:
-            self._seen.pop(told.node, None)
-            return
-        if told.node not in self._seen:
-            # It does not know of us either.
-            self._alive = True
-            self._speak()
-        self._seen[told.node] = monotonic_ns()
         for key, count in told.wakes.items():
             self._wakes.wake(key, count)
-
-    async def close(self) -> None:
-        """Say good-bye and stop listening."""
-        if self._listening is None:
-            return
-        if self._seen:
-            try:
-                await self._send(_encode(_Told(self.node, leaves=True)).decode())
-            except StoreUnavailable as error:
-                log.debug("left without a word: %s", error)
-        self.close_now()
 
     def close_now(self) -> None:
         """Stop listening."""
@@ -167,7 +133,7 @@ class Neighbours:
 
 
 def _parts(wakes: dict[str, int]) -> Iterator[dict[str, int]]:
-    """Wakes in parts that fit into a notification; at least one, which may be empty."""
+    """Wakes in parts that fit into a notification."""
     part: dict[str, int] = {}
     size = 0
     for key, count in wakes.items():

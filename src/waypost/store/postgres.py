@@ -277,15 +277,13 @@ class PostgresStore:
         return bool(self._queue or self._later) or len(self._idle) < len(self._sessions)
 
     def describe(self) -> dict[str, Any]:
-        """For the status page: where the database is, how busy this node's connections are, and who else is there."""
+        """For the status page: where the database is, and how busy this node's connections are."""
         address: dict[str, Any] = {
             name: value for name, value in conninfo_to_dict(self.url).items() if "password" not in name
         }
         return {
             "kind": "postgresql",
             "address": make_conninfo(**address),
-            "node": self.neighbours.node,
-            "other_nodes": self.neighbours.present,
             "connections": len(self._sessions),
             "busy": len(self._sessions) - len(self._idle),
             "waiting": len(self._queue) + self._later,
@@ -540,7 +538,6 @@ class PostgresStore:
         while self._queue or self._later or self._opening or len(self._idle) < len(self._sessions):
             await self.transact(_nothing)
             await asyncio.sleep(0)
-        await self.neighbours.close()
         self.close_now()
 
     def close_now(self) -> None:

@@ -434,6 +434,13 @@ class SqliteStore:
             if self._checkpoint_over is not None and not self._checkpoint_over.done():
                 self._checkpoint_over.set_result(None)
 
+    def describe(self) -> dict[str, Any]:
+        """For the status page: the file, its size in bytes with its log, and how operations shared commits."""
+        return {
+            "kind": "sqlite", "file": self.path, "bytes": self.size(), "operations": self.operations,
+            "commits": self.commits,
+        }  # fmt: skip
+
     def size(self) -> int:
         """Bytes of the database file and its log."""
         return sum(file.stat().st_size for file in (Path(self.path), Path(f"{self.path}-wal")) if file.exists())

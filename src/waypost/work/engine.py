@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,11 +11,16 @@ import msgspec
 from waypost.clock import Alarm, Clock
 from waypost.ids import Ids
 from waypost.service import Caller, Calls, Context, Operation, Params, Park, Perform
-from waypost.store.store import Store
+from waypost.store.store import Store, StoreUnavailable, T, Tx
 
 log = logging.getLogger(__name__)
 
 Performer = Callable[[Any], Awaitable[Any]]
+
+SETTLE_MS = 60_000
+"""How long the outcome of outside work is kept while the store cannot take it."""
+SETTLE_PAUSES_MS = (50, 1_000)
+"""First and longest pause between two tries."""
 
 
 class ClientGone(Exception):  # noqa: N818 (a state of affairs)
@@ -39,6 +45,8 @@ class Engine:
         self.calls = calls
         self.performers = performers
         self.base_url = base_url
+        self.place = (0, 1)
+        """Which node this is of how many that share the store."""
         self._stopping = False
         self._parked: set[asyncio.Future[None]] = set()
         self._retries: dict[str, tuple[int, Alarm]] = {}
@@ -47,6 +55,11 @@ class Engine:
     def parked(self) -> int:
         """How many operations are waiting."""
         return len(self._parked)
+
+    def share(self, limit: int) -> int:
+        """The part of this node in a limit that is meant for all nodes together; the parts add up to the limit."""
+        position, nodes = self.place
+        return limit * (position + 1) // nodes - limit * position // nodes
 
     def context(self, account: str, region: str) -> Context:
         """A context for work that no client asked for."""
@@ -81,7 +94,28 @@ class Engine:
         performer = self.performers[type(wanted.call)]
         outcome = await performer(wanted.call)
         later = msgspec.structs.replace(ctx, now_ms=self.clock.now_ms())
-        return await self.store.transact(lambda tx: wanted.settle(tx, later, outcome))
+        return await self.settle(lambda tx: wanted.settle(tx, later, outcome))
+
+    async def settle(self, work: Callable[[Tx], T]) -> T:
+        """The transaction after outside work: tried again while the store is away, for what was done is done.
+
+        Raises ``StoreUnavailable`` at last, or when the server stops.
+        """
+        pause_ms, longest_ms = SETTLE_PAUSES_MS
+        until_ms = self.clock.now_ms() + SETTLE_MS
+        while True:
+            try:
+                return await self.store.transact(work)
+            except StoreUnavailable:
+                if self._stopping or self.clock.now_ms() >= until_ms:
+                    raise
+            rung: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            alarm = self.clock.call_at(self.clock.now_ms() + pause_ms, partial(_complete, rung))
+            try:
+                await rung
+            finally:
+                alarm.cancel()
+            pause_ms = min(pause_ms * 2, longest_ms)
 
     async def _wait(
         self, operation: Operation, ctx: Context, request: Params, park: Park, gone: Awaitable[None] | None
@@ -92,10 +126,7 @@ class Engine:
         try:
             while True:
                 woken: asyncio.Future[None] = loop.create_future()
-
-                def notify(woken: asyncio.Future[None] = woken) -> None:
-                    if not woken.done():
-                        woken.set_result(None)
+                notify = partial(_complete, woken)
 
                 # Wait first, look second: what changed since the last look is seen by this one.
                 waiter = self.store.wakes.park(park.keys, notify)
@@ -156,7 +187,11 @@ class Engine:
         """Let every parked operation answer now."""
         self._stopping = True
         for woken in list(self._parked):
-            if not woken.done():
-                woken.set_result(None)
+            _complete(woken)
         for _, alarm in self._retries.values():
             alarm.cancel()
+
+
+def _complete(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -32,11 +32,8 @@ UPDATE job SET run_at = :run_at, owner = '', payload = :payload WHERE id = :id;
 -- name: delay_job : the handler failed by a fault of ours: try again later
 UPDATE job SET run_at = :run_at, owner = '', attempts = attempts + 1 WHERE id = :id;
 
--- name: release_jobs : at start, what this node had leased before it died comes due at once
-UPDATE job SET run_at = :now, owner = '' WHERE owner = :owner;
+-- name: release_jobs : what a node had leased before it died comes due at once; few jobs have an owner, and an index
+UPDATE job SET run_at = :now, owner = '' WHERE owner = :owner AND owner <> '';
 
 -- name: drop_jobs : what a key promised is no longer wanted
 DELETE FROM job WHERE key = :key;
-
--- name: count_jobs : for the status page
-SELECT COUNT(*) FROM job;

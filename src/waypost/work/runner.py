@@ -1,6 +1,7 @@
 """Does the jobs that are due and says when to look again. Nothing polls on a fixed tick."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -44,11 +45,6 @@ class Runner:
     def performing(self) -> int:
         """How many jobs are doing outside work."""
         return len(self._performing)
-
-    def waiting(self, tx: Tx) -> int:
-        """How many jobs are promised, for the status page."""
-        row = tx.one(Q.count_jobs)
-        return int(row[0]) if row is not None else 0
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -141,7 +137,7 @@ class Runner:
             while True:
                 outcome = await performer(wanted.call)
                 settle = wanted.settle
-                following = await self._store.transact(
+                following = await self._engine.settle(
                     lambda tx, settle=settle, outcome=outcome: self._settle(tx, job, settle, outcome)  # type: ignore[misc]
                 )
                 if following is None:
@@ -150,7 +146,8 @@ class Runner:
         except StoreUnavailable:
             log.warning("job %s (%s) could not settle: the lease will end and it runs again", job.id, job.kind)
         except Exception:  # noqa: BLE001 (a fault of ours must not end the runner)
-            await self._fault(job)
+            with contextlib.suppress(StoreUnavailable):  # the lease will end
+                await self._fault(job)
         finally:
             renewal[0].cancel()
 

@@ -19,6 +19,7 @@ from waypost.services.lambdas.limits import (
 from waypost.services.lambdas.polling import Polled
 from waypost.services.lambdas.rules import batches
 from waypost.services.lambdas.rules.batches import Claimed
+from waypost.store.store import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ async def _persist(engine: Engine, operation: Operation, account: str, region: s
     while True:
         try:
             return await engine.execute(operation, engine.context(account, region), request)
+        except StoreUnavailable as error:
+            log.warning("a poller's %s has to wait: %s", operation.__name__, error)
         except Exception:
             log.exception("a poller's %s failed; it tries again", operation.__name__)
         try:
@@ -111,7 +114,9 @@ class _Poller:
                 task.cancel()
 
     async def _claim(self, batches_max: int, held: int = 0, until_ms: int | None = None) -> Params:
-        request = {"UUID": self._uuid, "Batches": batches_max, "Held": held, "UntilMs": until_ms}
+        request = {
+            "UUID": self._uuid, "Batches": batches_max, "Held": held, "UntilMs": until_ms, "Share": self._engine.share
+        }  # fmt: skip
         return await _persist(self._engine, polling.claim, self._account, self._region, request)
 
     async def _fill(self, polled: Polled, batch: list[Claimed], until_ms: int) -> None:
@@ -122,22 +127,26 @@ class _Poller:
                 break
             batch += more["Batches"][0]
 
+    def _share(self, polled: Polled) -> int:
+        """The part of this node in the mapping's maximum concurrency; what has none each node does for itself."""
+        return polled.limit if polled.concurrency_max is None else self._engine.share(polled.concurrency_max)
+
     def _limit(self, polled: Polled, now_ms: int) -> int:
         """How many batches may be at work now: more every second that the backlog lasts, fewer after a throttle."""
         if self._throttled:
             self._throttled = False
             self._base, self._since_ms = max(1, len(self._working) - 1), now_ms
-        return min(polled.limit, self._base + (now_ms - self._since_ms) * CONCURRENCY_PER_S // 1_000)
+        return min(self._share(polled), self._base + (now_ms - self._since_ms) * CONCURRENCY_PER_S // 1_000)
 
     async def _room(self, polled: Polled) -> int:
         """Wait until another batch may be at work, as one is done or as time has raised the limit; answer how many."""
         while True:
             free = self._limit(polled, self._engine.context("", "").now_ms) - len(self._working)
-            if free > 0:
-                return free
+            if free > 0 or not self._working:
+                return max(1, free)  # a node that has no share at all waits for one in its claim
             waiting: set[asyncio.Future[Any]] = set(self._working)
             growth: asyncio.Future[bool] | None = None
-            if len(self._working) < polled.limit and not self._stopping:
+            if len(self._working) < self._share(polled) and not self._stopping:
                 growth = asyncio.ensure_future(_pause(self._engine, 1_000 // CONCURRENCY_PER_S))
                 waiting.add(growth)
             try:
@@ -166,6 +175,9 @@ class _Poller:
             try:
                 ctx = self._engine.context(self._account, self._region)
                 answer = await self._engine.execute(polling.work, ctx, request)
+            except StoreUnavailable as error:
+                log.warning("mapping %s: a batch of %d messages was not settled: %s", self._uuid, len(batch), error)
+                return False
             except Exception:  # the messages come back by themselves
                 log.exception("mapping %s: a batch of %s messages was not settled", self._uuid, len(batch))
                 return False

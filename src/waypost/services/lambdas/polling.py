@@ -18,6 +18,7 @@ from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import batches, names
 from waypost.services.lambdas.rules.batches import Claimed
 from waypost.store.store import Tx
+from waypost.work.nodes import CHANGED
 
 IDLE_MS = 86_400_000
 """A parked poller answers at least once a day, for no reason but that every wait has an end."""
@@ -65,7 +66,8 @@ def new_mappings(tx: Tx, ctx: Context, request: Params) -> Params | Park:
 def claim(tx: Tx, ctx: Context, request: Params) -> Params | Park:
     """Receive messages for a mapping, or park until there are some.
 
-    ``{"UUID", "Batches": at most so many, "Held": messages of an open window, "UntilMs": its end or None}`` to
+    ``{"UUID", "Batches": at most so many, "Held": messages of an open window, "UntilMs": its end or None, "Share":
+    limit of all nodes > this one's part}`` to
     ``{"Polled": Polled | None, "Batches": [[Claimed]], "NowMs", "Waited": bool, "Stopping": bool}``; ``Polled`` is None
     once the mapping is deleted.
     """
@@ -81,8 +83,11 @@ def claim(tx: Tx, ctx: Context, request: Params) -> Params | Park:
     key = wake_key(request["UUID"])
     if not polled.enabled or polled.timeout_s is None:
         return answer if ctx.now_ms >= until_ms else Park((key,), until_ms)
+    limit = polled.limit if polled.concurrency_max is None else request["Share"](polled.concurrency_max)
+    if not limit:
+        return answer if ctx.now_ms >= until_ms else Park((key, CHANGED), until_ms)
     try:
-        answer["Batches"] = _receive(tx, ctx, polled, min(request["Batches"], polled.limit), request["Held"])
+        answer["Batches"] = _receive(tx, ctx, polled, min(request["Batches"], limit), request["Held"])
         if answer["Batches"] or ctx.now_ms >= until_ms:
             return answer
         queue = ctx.calls.call(tx, ctx, "sqs", "waypost:WakeKey", {"QueueUrl": polled.queue_url})
