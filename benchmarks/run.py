@@ -13,10 +13,16 @@ from typing import Any
 import uvloop
 
 from benchmarks import machine, report, scenarios
+from benchmarks.database import Database, PostgresMissing
+from benchmarks.postgres import OnPostgres
 from benchmarks.scenarios import Figures, Load
-from benchmarks.servers import FLOOR, HERE, MINISTACK, MOTO, WAYPOST, Kind, Running
+from benchmarks.servers import FLOOR, HERE, MINISTACK, MOTO, WAYPOST, WAYPOST_POSTGRES, Kind, Running
 
-SCENARIOS = ("start", "sqs", "backlog", "states", "callback", "invoke", "mapping")
+SCENARIOS = (
+    "start", "sqs", "batch", "backlog", "states", "callback", "invoke", "mapping", "nodes", "wake", "take_over",
+)  # fmt: skip
+OURS = (WAYPOST, WAYPOST_POSTGRES)
+KINDS = (*OURS, MINISTACK, MOTO)
 SCENARIO_LIMIT_S = 90.0
 PEER_FILL_S = 25.0
 BUSY = 0.5
@@ -33,17 +39,24 @@ class Run:
         self.starts = starts
         self.results: report.Results = {}
         self.notes: dict[str, dict[str, str]] = {}
+        """Server > scenario > why figures are missing."""
+        self.remarks: list[str] = []
+        """What figures mean, for the end of the report."""
+        self.database: dict[str, Any] = {}
+        """The PostgreSQL that was measured."""
         self.floors: list[Figures] = []
         self._floor: Running | None = None
 
-    async def measure(self, server: Running, scenario: str, work: Callable[[], Awaitable[Figures]]) -> None:
+    async def measure(
+        self, server: Running, scenario: str, work: Callable[[], Awaitable[Figures]], limit_s: float = 0
+    ) -> None:
         """Do one scenario; what goes wrong is noted, and the run goes on."""
         name = server.kind.name
         if scenario not in self.only:
             return
         print(f"  {name}: {scenario} ...", file=sys.stderr, flush=True)
         try:
-            found = await asyncio.wait_for(work(), max(SCENARIO_LIMIT_S, self.load.fill_seconds * 2))
+            found = await asyncio.wait_for(work(), limit_s or max(SCENARIO_LIMIT_S, self.load.fill_seconds * 2))
         except Exception as error:  # noqa: BLE001 (a server that fails is a finding)
             self.notes.setdefault(name, {})[scenario] = f"failed: {type(error).__name__} {error}"[:500]
             server.disconnect()
@@ -65,6 +78,9 @@ class Run:
 
     async def server(self, kind: Kind) -> None:
         """Everything that one server is measured on."""
+        if kind is WAYPOST_POSTGRES:
+            await self._postgres()
+            return
         self.results.setdefault(kind.name, {})
         await asyncio.to_thread(kind.ready)
         for number in range(self.starts if "start" in self.only else 0):
@@ -83,12 +99,25 @@ class Run:
         finally:
             await server.stop()
 
+    async def _postgres(self) -> None:
+        """Where there is a PostgreSQL to start."""
+        try:
+            database = await asyncio.to_thread(Database)
+        except PostgresMissing as missing:
+            self.notes.setdefault(WAYPOST_POSTGRES.name, {})["server"] = f"skipped: {missing}"
+            return
+        try:
+            self.database = database.describe()
+            await OnPostgres(self, database).measure()
+        finally:
+            await asyncio.to_thread(database.close)
+
     _starts: dict[str, list[float]] = {}  # noqa: RUF012 (emptied by its only reader)
 
     async def _start_only(self, kind: Kind, folder: Path) -> None:
         server = await Running(kind, folder).start()
         self._starts.setdefault("start.empty_s", []).append(server.start_s)
-        memory = await _idle_memory_mb(server)
+        memory = await self.idle_memory_mb(server)
         if memory is not None:
             self._starts.setdefault("memory.empty_mb", []).append(memory)
         await server.stop()
@@ -102,8 +131,27 @@ class Run:
             return await self.beside_floor(server, url, "sqs")
 
         await self.measure(server, "sqs", empty_queue)
-        await self.measure(server, "states", lambda: scenarios.ten_pass(server, load))
-        await self.measure(server, "callback", lambda: scenarios.callback(server, load))
+
+        async def states() -> Figures:
+            machine = await scenarios.make_ten_pass(server)
+            figures = await scenarios.ten_pass(server, load, machine, load.seconds)
+            return figures | await scenarios.ten_pass_alone(server, load, machine)
+
+        async def callback() -> Figures:
+            made = await scenarios.make_callback(server)
+            figures = await scenarios.callback_alone(server, load, made)
+            if server.kind is WAYPOST:
+                figures |= await scenarios.callbacks(server, load, made, load.seconds)
+            return figures
+
+        async def batch() -> Figures:
+            url = await scenarios.make_queue(server, "batch")
+            return await scenarios.batches(server, load, url)
+
+        if server.kind is WAYPOST:
+            await self.measure(server, "batch", batch)
+        await self.measure(server, "states", states)
+        await self.measure(server, "callback", callback)
         if server.kind is MOTO:
             why = "moto runs functions in Docker containers only"
             left_out = {scenario: why for scenario in ("invoke", "mapping") if scenario in self.only}
@@ -144,7 +192,7 @@ class Run:
         for _ in range(self.starts):
             await server.start()
             started.append(server.start_s)
-            memory = await _idle_memory_mb(server)
+            memory = await self.idle_memory_mb(server)
             used.extend([memory] if memory is not None else [])
             await server.stop()
         figures = self.results["waypost"]
@@ -152,23 +200,22 @@ class Run:
         if used:
             figures[f"memory.{stored}_mb"] = median(used)
 
+    async def idle_memory_mb(self, server: Running) -> float | None:
+        """After start-up has settled."""
+        await asyncio.sleep(0.5)
+        return server.memory_mb()
+
     async def close(self) -> None:
         """Stop what runs throughout."""
         if self._floor is not None:
             await self._floor.stop()
 
 
-async def _idle_memory_mb(server: Running) -> float | None:
-    """After start-up has settled."""
-    await asyncio.sleep(0.5)
-    return server.memory_mb()
-
-
 async def run(arguments: argparse.Namespace) -> int:
     """The whole benchmark; answers the exit code."""
     load = Load(quick=arguments.quick)
-    kinds = {kind.name: kind for kind in (WAYPOST, MINISTACK, MOTO)}
-    names = ["waypost"] if arguments.quick and not arguments.servers else arguments.servers or list(kinds)
+    kinds = {kind.name: kind for kind in KINDS}
+    names = arguments.servers or [kind.name for kind in (OURS if arguments.quick else KINDS)]
     parent = Path(arguments.folder) if arguments.folder else HERE / "results"
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
@@ -192,18 +239,25 @@ async def run(arguments: argparse.Namespace) -> int:
         "quick": arguments.quick,
         "results": bench.results,
         "notes": bench.notes,
+        "remarks": bench.remarks,
+        "postgresql": bench.database,
         "met": met,
     }
     print(", ".join(f"{name} {value}" for name, value in described.items()))
     print(", ".join(f"{name} {value}" for name, value in document["versions"].items()))
+    if bench.database:
+        print("PostgreSQL: " + ", ".join(f"{name} {value}" for name, value in bench.database.items()))
     if described["load_average"] > BUSY:
         print("The machine was busy with other things: every figure is worse than it need be.")
     if arguments.quick:
         print("A quick run: it shows that everything works, its figures mean nothing.")
     print("\n" + report.table(bench.results, bench.notes))
+    print("".join(f"\n{remark}" for remark in bench.remarks))
     written = report.write(Path(arguments.json) if arguments.json else HERE / "results", document)
     print(f"\n{written}")
-    ours_failed = "waypost" in names and any("skipped" not in note for note in bench.notes.get("waypost", {}).values())
+    ours_failed = any(
+        "skipped" not in note for kind in OURS if kind.name in names for note in bench.notes.get(kind.name, {}).values()
+    )
     missed = arguments.check and any(value is False for value in met.values())
     return 1 if ours_failed or missed else 0
 
@@ -211,9 +265,9 @@ async def run(arguments: argparse.Namespace) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="tiny sizes, Waypost and the floor only: a test that it works"
+        "--quick", action="store_true", help="tiny sizes, Waypost and the floor only: shows that it works"
     )
-    parser.add_argument("--servers", nargs="+", choices=["waypost", "ministack", "moto"], help="default: all")
+    parser.add_argument("--servers", nargs="+", choices=[kind.name for kind in KINDS], help="default: all")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, help="default: all")
     parser.add_argument("--folder", help="where the servers keep their data (default: benchmarks/results, a real disk)")
     parser.add_argument("--json", help="where the figures go as JSON (default: a file in benchmarks/results)")

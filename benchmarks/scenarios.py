@@ -11,10 +11,10 @@ import resource
 import socket
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from statistics import median
 from time import perf_counter, time
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from benchmarks.servers import Running
@@ -24,6 +24,9 @@ Figures = dict[str, float]
 
 BODY = json.dumps({"order": "0001", "item": "lantern", "quantity": 3, "address": "1 Harbour Street", "note": "x" * 100})
 RECEIPT_HANDLE = re.compile(rb'"ReceiptHandle" *: *"([^"]+)"')
+TOKEN = re.compile(rb'token\\": *\\"([^\\"]+)')
+EXECUTION = re.compile(rb'execution\\": *\\"([^\\"]+)')
+"""Both inside a message's body, which is JSON within JSON."""
 STATUS = re.compile(rb'"status" *: *"([A-Z_]+)"')
 ROLE = "arn:aws:iam::000000000000:role/bench"
 FUNCTION = """
@@ -31,11 +34,13 @@ import json, os, socket, time
 
 def handler(event, context):
     now = time.time()
-    if "Records" in event:
+    ids = [record["body"] for record in event.get("Records", ())] + event.get("report", [])
+    if ids:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as report:
-            for record in event["Records"]:
-                message = json.dumps({"id": record["body"], "at": now}).encode()
+            for one in ids:
+                message = json.dumps({"id": one, "at": now, "server": os.environ.get("AWS_ENDPOINT_URL")}).encode()
                 report.sendto(message, ("127.0.0.1", int(os.environ["REPORT_PORT"])))
+    time.sleep(event.get("sleep_s", 0))
     return {"ok": True}
 """
 
@@ -55,35 +60,100 @@ class Load:
         self.space_s = (0.0, 0.1) if quick else (0.2, 1.2)
         self.backlogs = (200,) if quick else (50_000, 1_000_000)
         self.fill_seconds = 10.0 if quick else 240.0
+        self.taken = 4 if quick else 8
+        self.taken_sleep_s = 2.0
 
 
 class Measured:
-    """One stretch of load: replies, their latencies, and what client and server spent on it."""
+    """One stretch of load: replies, their latencies, and what client, server and database spent on it."""
 
-    def __init__(self, server: Running, connections: list[Connection]) -> None:
-        self._server = server
+    def __init__(self, servers: Running | Sequence[Running], connections: list[Connection]) -> None:
+        self._servers = [servers] if isinstance(servers, Running) else list(servers)
+        self._database = self._servers[0].database
         self._connections = connections
 
     async def run(self, script: Callable[[], Script]) -> "Measured":
         """Drive one script per connection until all end."""
         for connection in self._connections:
             connection.latencies_s = type(connection.latencies_s)("d")
-        own, theirs, started = _own_cpu_s(), self._server.cpu_s(), perf_counter()
+        before, started = self._cpu_s(), perf_counter()
         await asyncio.gather(*(connection.run(script()) for connection in self._connections))
         self.wall_s = perf_counter() - started
-        self.client_cpu_s, self.server_cpu_s = _own_cpu_s() - own, self._server.cpu_s() - theirs
+        after = self._cpu_s()
+        self.client_cpu_s, self.server_cpu_s, self.database_cpu_s = (
+            now - then for now, then in zip(after, before, strict=True)
+        )
         self.latencies_ms = sorted(value * 1000 for one in self._connections for value in one.latencies_s)
         return self
 
+    def _cpu_s(self) -> tuple[float, float, float]:
+        return (
+            _own_cpu_s(),
+            sum(server.cpu_s() for server in self._servers),
+            0.0 if self._database is None else self._database.cpu_s(),
+        )
+
     def figures(self, name: str) -> Figures:
-        """Rate, latency, and the shares of a core that both sides used."""
+        """Rate, latency, and the shares of a core that each side used."""
         return {
             f"{name}.requests_per_s": len(self.latencies_ms) / self.wall_s,
             f"{name}.p50_ms": quantile(self.latencies_ms, 0.50),
             f"{name}.p99_ms": quantile(self.latencies_ms, 0.99),
+        } | self.cores(name)
+
+    def cores(self, name: str) -> Figures:
+        """The shares of a core that each side used."""
+        figures = {
             f"{name}.client_cores": self.client_cpu_s / self.wall_s,
             f"{name}.server_cores": self.server_cpu_s / self.wall_s,
         }
+        if self._database is not None:
+            figures[f"{name}.database_cores"] = self.database_cpu_s / self.wall_s
+        return figures
+
+
+class Gap:
+    """A request with a place to be filled in; its Content-Length follows. Cheap: most values are of few lengths."""
+
+    MARK = "@GAP@"
+
+    def __init__(self, data: bytes) -> None:
+        self._head, _, self._tail = data.partition(self.MARK.encode())
+        self._heads: dict[int, bytes] = {}
+
+    def __call__(self, value: bytes) -> bytes:
+        """The request with ``value``."""
+        head = self._heads.get(len(value))
+        if head is None:
+            body = len(self._head) + len(value) + len(self._tail) - self._head.index(b"\r\n\r\n") - 4
+            head = self._heads[len(value)] = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % body, self._head)
+        return head + value + self._tail
+
+
+async def spread(servers: Running | Sequence[Running], count: int) -> list[Connection]:
+    """So many connections, the same number to each server."""
+    if isinstance(servers, Running):
+        return await servers.connections(count)
+    return [one for server in servers for one in await server.connections(count // len(servers))]
+
+
+def medians(rounds: Sequence[Figures]) -> Figures:
+    """Of each figure."""
+    return {key: median(one[key] for one in rounds) for key in rounds[0]}
+
+
+async def in_turns(rounds: int, *works: Callable[[], Awaitable[Figures]]) -> list[list[Figures]]:
+    """Do each of ``works`` once a round, so that all meet the same machine; answers the rounds of each."""
+    found: list[list[Figures]] = [[] for _ in works]
+    for _ in range(rounds):
+        for kept, work in zip(found, works, strict=True):
+            kept.append(await work())
+    return found
+
+
+def share(ours: Sequence[Figures], theirs: Sequence[Figures], key: str, other: str = "") -> float:
+    """Median over the rounds of our figure as a share of theirs."""
+    return median(one[key] / two[other or key] for one, two in zip(ours, theirs, strict=True))
 
 
 def quantile(ordered: list[float], share: float) -> float:
@@ -124,16 +194,17 @@ async def make_queue(server: Running, name: str, **attributes: str) -> str:
     return str(answer["QueueUrl"])
 
 
-async def send_receive_delete(server: Running, load: Load, queue_url: str, name: str) -> Figures:
-    """Each connection: send one, receive one, delete it, and again."""
-    connections = await server.connections(load.connections)
+async def send_receive_delete(
+    servers: Running | Sequence[Running], load: Load, queue_url: str, name: str, seconds: float = 0
+) -> Figures:
+    """Each connection: send one, receive one, delete it, and again. Several servers share the connections."""
+    connections = await spread(servers, load.connections)
+    server = servers if isinstance(servers, Running) else servers[0]
     send = sqs(server, "SendMessage", QueueUrl=queue_url, MessageBody=BODY)
     receive = sqs(server, "ReceiveMessage", QueueUrl=queue_url, MaxNumberOfMessages=1)
-    cut = b"@RECEIPT@"
-    head, _, tail = sqs(server, "DeleteMessage", QueueUrl=queue_url, ReceiptHandle=cut.decode()).partition(cut)
+    delete = Gap(sqs(server, "DeleteMessage", QueueUrl=queue_url, ReceiptHandle=Gap.MARK))
     cycles = empty = 0
-    lengths: dict[int, bytes] = {}
-    end = perf_counter() + load.round_seconds
+    end = perf_counter() + (seconds or load.round_seconds)
 
     def script() -> Script:
         nonlocal cycles, empty
@@ -146,37 +217,46 @@ async def send_receive_delete(server: Running, load: Load, queue_url: str, name:
                 empty += 1
                 if perf_counter() > end + load.round_seconds:
                     return
-            handle = found[1]
-            start = lengths.get(len(handle))
-            if start is None:
-                start = lengths[len(handle)] = _with_length(head, len(head) + len(handle) + len(tail))
-            yield start + handle + tail
+            yield delete(found[1])
             cycles += 1
 
-    measured = await Measured(server, connections).run(script)
+    measured = await Measured(servers, connections).run(script)
     return {**measured.figures(name), f"{name}.cycles_per_s": cycles / measured.wall_s, f"{name}.empty_receives": empty}
+
+
+async def batches(server: Running, load: Load, queue_url: str) -> Figures:
+    """The same by tens: SendMessageBatch, ReceiveMessage, DeleteMessageBatch; messages a second."""
+    entries = [{"Id": str(number), "MessageBody": BODY} for number in range(10)]
+    send = sqs(server, "SendMessageBatch", QueueUrl=queue_url, Entries=entries)
+    receive = sqs(server, "ReceiveMessage", QueueUrl=queue_url, MaxNumberOfMessages=10)
+    marked = sqs(server, "DeleteMessageBatch", QueueUrl=queue_url, Entries=Gap.MARK)
+    delete = Gap(marked.replace(b'"%s"' % Gap.MARK.encode(), b"[%s]" % Gap.MARK.encode()))
+    handled = 0
+    end = perf_counter() + load.round_seconds
+
+    def script() -> Script:
+        nonlocal handled
+        while perf_counter() < end:
+            yield send
+            handles = RECEIPT_HANDLE.findall((yield receive))
+            if not handles:
+                continue  # others were quicker; what was sent is for the next
+            yield delete(b", ".join(b'{"Id": "%d", "ReceiptHandle": "%s"}' % pair for pair in enumerate(handles)))
+            handled += len(handles)
+
+    measured = await Measured(server, await server.connections(load.connections)).run(script)
+    return {"batch.messages_per_s": handled / measured.wall_s} | measured.cores("batch")
 
 
 async def beside_floor(
     server: Running, bare: Running, load: Load, queue_url: str, name: str
 ) -> tuple[Figures, Figures]:
     """The cycle and the floor in turns, so that both meet the same machine; medians, and the median share."""
-    ours, theirs = [], []
-    for _ in range(load.rounds):
-        ours.append(await send_receive_delete(server, load, queue_url, name))
-        theirs.append(await floor(bare, load))
-    shares = [
-        one[f"{name}.requests_per_s"] / other["http.requests_per_s"] for one, other in zip(ours, theirs, strict=True)
-    ]
-    figures = {key: median(one[key] for one in ours) for key in ours[0]}
-    return figures | {f"{name}.of_floor": median(shares)}, {
-        key: median(one[key] for one in theirs) for key in theirs[0]
-    }
-
-
-def _with_length(head: bytes, total: int) -> bytes:
-    body = total - head.index(b"\r\n\r\n") - 4
-    return re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % body, head)
+    ours, theirs = await in_turns(
+        load.rounds, lambda: send_receive_delete(server, load, queue_url, name), lambda: floor(bare, load)
+    )
+    rate = "requests_per_s"
+    return medians(ours) | {f"{name}.of_floor": share(ours, theirs, f"{name}.{rate}", f"http.{rate}")}, medians(theirs)
 
 
 async def fill(server: Running, load: Load, queue_url: str, count: int, seconds: float) -> tuple[int, float]:
@@ -239,85 +319,120 @@ async def make_role(server: Running) -> None:
             raise
 
 
+_run_numbers = itertools.count()
+
+
 def started_as(server: Running, machine: str) -> Callable[[], bytes]:
     """StartExecution requests, each with a name of its own (moto does not make one up)."""
-    cut = b"00000000"
-    head, _, tail = states(
-        server, "StartExecution", stateMachineArn=machine, name=f"run-{cut.decode()}", input=BODY
-    ).rpartition(b"run-" + cut)
-    numbers = itertools.count()
-    return lambda: head + b"run-%08d" % next(numbers) + tail
+    start = Gap(states(server, "StartExecution", stateMachineArn=machine, name=f"run-{Gap.MARK}", input=BODY))
+    return lambda: start(b"%08d" % next(_run_numbers))
 
 
-async def ten_pass(server: Running, load: Load) -> Figures:
-    """Start a Standard execution of ten Pass states, ask until it has succeeded; 16 at once, then one alone."""
+async def make_ten_pass(server: Running) -> str:
+    """A machine of ten Pass states; answers its ARN."""
     names = [f"Step{number}" for number in range(10)]
     chain: dict[str, Any] = {name: {"Type": "Pass", "Next": after} for name, after in itertools.pairwise(names)} | {
         names[-1]: {"Type": "Pass", "End": True}
     }
-    machine = await make_machine(server, "ten-pass", {"StartAt": names[0], "States": chain})
+    return await make_machine(server, "ten-pass", {"StartAt": names[0], "States": chain})
+
+
+def _one_ten_pass(server: Running, start: Callable[[], bytes], durations_ms: list[float]) -> Script:
+    began = perf_counter()
+    arn = json.loads((yield start()))["executionArn"]
+    describe = states(server, "DescribeExecution", executionArn=arn)
+    while True:
+        status = STATUS.search((yield describe))
+        if status is None or status[1] not in {b"RUNNING", b"SUCCEEDED"}:
+            raise RuntimeError(f"a ten-Pass execution ended as {status and status[1]!r}")
+        if status[1] == b"SUCCEEDED":
+            break
+    durations_ms.append((perf_counter() - began) * 1000)
+
+
+async def ten_pass(server: Running, load: Load, machine: str, seconds: float) -> Figures:
+    """Start a Standard execution of ten Pass states, ask until it has succeeded; 16 at once."""
     start = started_as(server, machine)
     durations_ms: list[float] = []
-
-    def one() -> Script:
-        began = perf_counter()
-        arn = json.loads((yield start()))["executionArn"]
-        describe = states(server, "DescribeExecution", executionArn=arn)
-        while True:
-            status = STATUS.search((yield describe))
-            if status is None or status[1] not in {b"RUNNING", b"SUCCEEDED"}:
-                raise RuntimeError(f"a ten-Pass execution ended as {status and status[1]!r}")
-            if status[1] == b"SUCCEEDED":
-                break
-        durations_ms.append((perf_counter() - began) * 1000)
-
-    end = perf_counter() + load.seconds
+    end = perf_counter() + seconds
 
     def many() -> Script:
         while perf_counter() < end:
-            yield from one()
+            yield from _one_ten_pass(server, start, durations_ms)
 
     measured = await Measured(server, await server.connections(load.connections)).run(many)
-    figures = {
+    return {
         "ten_pass.executions_per_s": len(durations_ms) / measured.wall_s,
         "ten_pass.requests_per_execution": len(measured.latencies_ms) / len(durations_ms),
-        "ten_pass.client_cores": measured.client_cpu_s / measured.wall_s,
-        "ten_pass.server_cores": measured.server_cpu_s / measured.wall_s,
-    }
-    durations_ms.clear()
+    } | measured.cores("ten_pass")
+
+
+async def ten_pass_alone(server: Running, load: Load, machine: str) -> Figures:
+    """The same, one at a time."""
+    start = started_as(server, machine)
+    durations_ms: list[float] = []
     end = perf_counter() + load.alone_seconds
 
     def alone() -> Script:
         while len(durations_ms) < load.alone and perf_counter() < end:
-            yield from one()
+            yield from _one_ten_pass(server, start, durations_ms)
 
     (connection,) = await server.connections(1)
     await connection.run(alone())
     durations_ms.sort()
-    return figures | {
+    return {
         "ten_pass.alone_p50_ms": quantile(durations_ms, 0.5),
         "ten_pass.alone_p99_ms": quantile(durations_ms, 0.99),
     }
 
 
-async def callback(server: Running, load: Load) -> Figures:
-    """StartExecution > queue > a worker's long poll > SendTaskSuccess > seen as SUCCEEDED; one at a time."""
+class Callback(NamedTuple):
+    """A machine that asks a worker by a queue, and waits for its answer."""
+
+    machine: str
+    queue_url: str
+
+
+async def make_callback(server: Running) -> Callback:
+    """The machine and its queue."""
     queue_url = await make_queue(server, "callback")
+    parameters = {
+        "QueueUrl": queue_url,
+        "MessageBody": {"token.$": "$$.Task.Token", "execution.$": "$$.Execution.Id", "order.$": "$"},
+    }
     task = {
         "Type": "Task",
         "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
-        "Parameters": {"QueueUrl": queue_url, "MessageBody": {"token.$": "$$.Task.Token", "order.$": "$"}},
+        "Parameters": parameters,
         "End": True,
     }
-    machine = await make_machine(server, "callback", {"StartAt": "Ask", "States": {"Ask": task}})
+    return Callback(await make_machine(server, "callback", {"StartAt": "Ask", "States": {"Ask": task}}), queue_url)
+
+
+async def callback_alone(
+    server: Running,
+    load: Load,
+    made: Callback,
+    *,
+    at: Running | None = None,
+    parked_s: float = 0.002,
+    name: str = "callback",
+) -> Figures:
+    """StartExecution > queue > a worker's long poll > SendTaskSuccess > seen as SUCCEEDED; one at a time.
+
+    The worker asks the server ``at``, where that is given. It polls before the order comes, as a worker does.
+    """
     shop, worker = await server.connections(2)
-    start = started_as(server, machine)
+    if at is not None:
+        (worker,) = await at.connections(1)
+    queue_url = made.queue_url
+    start = started_as(server, made.machine)
     receive = sqs(server, "ReceiveMessage", QueueUrl=queue_url, MaxNumberOfMessages=1, WaitTimeSeconds=20)
     durations_ms: list[float] = []
     end = perf_counter() + load.alone_seconds
     while len(durations_ms) < load.alone and perf_counter() < end:
         waiting = asyncio.ensure_future(worker.call_json(receive))
-        await asyncio.sleep(0.002)  # the worker polls before the order comes, as a worker does
+        await asyncio.sleep(parked_s)
         began = perf_counter()
         try:
             arn = (await shop.call_json(start()))["executionArn"]
@@ -332,7 +447,46 @@ async def callback(server: Running, load: Load) -> Figures:
         durations_ms.append((perf_counter() - began) * 1000)
         await worker.call(sqs(server, "DeleteMessage", QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"]))
     durations_ms.sort()
-    return {"callback.p50_ms": quantile(durations_ms, 0.5), "callback.p99_ms": quantile(durations_ms, 0.99)}
+    return {f"{name}.p50_ms": quantile(durations_ms, 0.5), f"{name}.p99_ms": quantile(durations_ms, 0.99)}
+
+
+async def callbacks(
+    servers: Running | Sequence[Running], load: Load, made: Callback, seconds: float, name: str = "callback"
+) -> Figures:
+    """The same, 16 at once. Each connection starts one, answers whichever comes, deletes its message, sees it done."""
+    connections = await spread(servers, load.connections)
+    server = servers if isinstance(servers, Running) else servers[0]
+    start = started_as(server, made.machine)
+    receive = sqs(server, "ReceiveMessage", QueueUrl=made.queue_url, MaxNumberOfMessages=1, WaitTimeSeconds=20)
+    succeed = Gap(states(server, "SendTaskSuccess", taskToken=Gap.MARK, output='{"stock": "reserved"}'))
+    delete = Gap(sqs(server, "DeleteMessage", QueueUrl=made.queue_url, ReceiptHandle=Gap.MARK))
+    describe = Gap(states(server, "DescribeExecution", executionArn=Gap.MARK))
+    done = 0
+    end = perf_counter() + seconds
+
+    def script() -> Script:
+        nonlocal done
+        while perf_counter() < end:
+            yield start()
+            answer = yield receive
+            token, execution, handle = TOKEN.search(answer), EXECUTION.search(answer), RECEIPT_HANDLE.search(answer)
+            if token is None or execution is None or handle is None:
+                raise RuntimeError(f"a worker received {answer[:300]!r}")
+            yield succeed(token[1])
+            yield delete(handle[1])
+            while True:
+                status = STATUS.search((yield describe(execution[1])))
+                if status is None or status[1] not in {b"RUNNING", b"SUCCEEDED"}:
+                    raise RuntimeError(f"an execution with a callback ended as {status and status[1]!r}")
+                if status[1] == b"SUCCEEDED":
+                    break
+            done += 1
+
+    measured = await Measured(servers, connections).run(script)
+    return {
+        f"{name}.per_s": done / measured.wall_s,
+        f"{name}.requests_per_callback": len(measured.latencies_ms) / done,
+    } | measured.cores(name)
 
 
 # ---------------------------------------------------------------------------------------------------------- Lambda
@@ -405,27 +559,41 @@ def _ok(answer: bytes) -> None:
         raise RuntimeError(f"a function answered {answer[:300]!r}")
 
 
-class _Reports(asyncio.DatagramProtocol):
-    """Where handlers report that they ran: message id > the handler's clock."""
+class Reports(asyncio.DatagramProtocol):
+    """Where handlers report that they ran: ``{"id", "at", "server"}``, ``at`` by the handler's clock."""
 
-    def __init__(self) -> None:
-        self.waiting: dict[str, asyncio.Future[float]] = {}
+    def __init__(self, heard: Callable[[dict[str, Any]], None]) -> None:
+        self._heard = heard
+        self.port = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """Learn the port."""
+        self.port = transport.get_extra_info("sockname")[1]
 
     def datagram_received(self, data: bytes, _sender: Any) -> None:
-        report = json.loads(data)
-        waiting = self.waiting.pop(report["id"], None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(report["at"])
+        """Take a report."""
+        self._heard(json.loads(data))
+
+    @classmethod
+    async def listen(cls, heard: Callable[[dict[str, Any]], None]) -> tuple[asyncio.DatagramTransport, "Reports"]:
+        """On a free port."""
+        loop = asyncio.get_running_loop()
+        return await loop.create_datagram_endpoint(lambda: cls(heard), ("127.0.0.1", 0), family=socket.AF_INET)
 
 
 async def mapping(server: Running, load: Load) -> Figures:
     """SendMessage to an idle queue until the mapped function's handler runs, by the machine's clock; one at a time."""
     loop = asyncio.get_running_loop()
-    reports = _Reports()
-    transport, _ = await loop.create_datagram_endpoint(lambda: reports, ("127.0.0.1", 0), family=socket.AF_INET)
-    port = transport.get_extra_info("sockname")[1]
+    waiting: dict[str, asyncio.Future[float]] = {}
+
+    def heard(report: dict[str, Any]) -> None:
+        future = waiting.pop(report["id"], None)
+        if future is not None and not future.done():
+            future.set_result(report["at"])
+
+    transport, reports = await Reports.listen(heard)
     queue_url = await make_queue(server, "mapped")
-    arn = await make_function(server, "mapped", {"REPORT_PORT": str(port)})
+    arn = await make_function(server, "mapped", {"REPORT_PORT": str(reports.port)})
     (connection,) = await server.connections(1)
     queue_arn = ":".join([*arn.split(":")[:2], "sqs", *arn.split(":")[3:5], "mapped"])
     body = {"FunctionName": "mapped", "EventSourceArn": queue_arn, "BatchSize": 10, "Enabled": True}
@@ -438,7 +606,7 @@ async def mapping(server: Running, load: Load) -> Figures:
 
     async def one(number: int) -> float:
         name = f"message-{number}"
-        handled = reports.waiting[name] = loop.create_future()
+        handled = waiting[name] = loop.create_future()
         send = sqs(server, "SendMessage", QueueUrl=queue_url, MessageBody=name)
         began = time()
         await connection.call(send)

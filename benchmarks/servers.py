@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+from benchmarks.database import Database
+from benchmarks.processes import cpu_s, family, resident_mb
 from benchmarks.wire import Connection, Refused, request
 
 HERE = Path(__file__).resolve().parent
@@ -23,7 +25,7 @@ STOP_LIMIT_S = 15.0
 
 @dataclass(frozen=True)
 class Kind:
-    """How to start a server. In ``command`` and ``environment``, {port} and {folder} are filled in."""
+    """How to start a server. In ``command`` and ``environment``, {port}, {folder} and {store} are filled in."""
 
     name: str
     command: Sequence[str]
@@ -64,6 +66,12 @@ WAYPOST = Kind(
     "/_waypost/health",
     {"WAYPOST_LOG_LEVEL": "warning"},
 )
+WAYPOST_POSTGRES = Kind(
+    "waypost-postgres",
+    (*WAYPOST.command, "--store", "{store}"),
+    WAYPOST.health_path,
+    WAYPOST.environment,
+)
 FLOOR = Kind("floor", (sys.executable, "-m", "benchmarks.floor", "{port}"), "/")
 MINISTACK = Kind(
     "ministack",
@@ -83,9 +91,12 @@ MOTO = Kind(
 class Running:
     """A server that runs."""
 
-    def __init__(self, kind: Kind, folder: Path) -> None:
+    def __init__(self, kind: Kind, folder: Path, *, store: str = "", database: Database | None = None) -> None:
+        """``store`` is the address of its database, a part of ``database``, where it does not bring its own."""
         self.kind = kind
         self.folder = folder
+        self.store = store
+        self.database = database
         self.port = _free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.start_s = 0.0
@@ -96,7 +107,7 @@ class Running:
     async def start(self) -> "Running":
         """Spawn and wait until healthy; raises ``RuntimeError`` with the log if it does not come up."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        fill = {"port": str(self.port), "folder": str(self.folder)}
+        fill = {"port": str(self.port), "folder": str(self.folder), "store": self.store}
         environment = {
             **os.environ,
             "AWS_ACCESS_KEY_ID": "test",
@@ -136,23 +147,24 @@ class Running:
 
     def memory_mb(self) -> float | None:
         """Resident memory of the process and its children, in MB; None where there is no /proc."""
-        pages = [_status(pid, "VmRSS:") for pid in self._pids()]
-        return sum(pages) / 1000 if pages else None
+        return sum(resident_mb(process) for process in self._family()) or None
 
     def cpu_s(self) -> float:
         """Processor time used so far by the process and its living children."""
-        ticks = 0
-        for pid in self._pids():
-            with contextlib.suppress(OSError):
-                fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-                ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return sum(cpu_s(process) for process in self._family())
 
     def disconnect(self) -> None:
         """Close all connections; the next scenario opens its own."""
         for connection in self._connections:
             connection.close()
         self._connections = []
+
+    def kill(self) -> None:
+        """SIGKILL to the server alone: what it started must see to itself. Call ``stop``, too."""
+        self.disconnect()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     async def stop(self) -> None:
         """Stop it kindly, then for good."""
@@ -169,26 +181,8 @@ class Running:
             os.killpg(self._process.pid, 9)  # what it left behind: its own session, so nobody else's
         self._process = None
 
-    def _pids(self) -> list[int]:
-        if self._process is None:
-            return []
-        children: dict[int, list[int]] = {}
-        for entry in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                text = entry.read_text("ascii", "replace")
-                children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(text.split()[0]))
-        found = [self._process.pid]
-        for pid in found:
-            found.extend(children.get(pid, ()))
-        return found
-
-
-def _status(pid: int, name: str) -> int:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines():
-            if line.startswith(name):
-                return int(line.split()[1]) * 1024 // 1000
-    return 0
+    def _family(self) -> list[int]:
+        return [] if self._process is None else family(self._process.pid)
 
 
 def _free_port() -> int:
