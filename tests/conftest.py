@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from tests.stores import KINDS, new_database
 
 
 @dataclass
@@ -90,10 +91,11 @@ def start_server(data: Path, *arguments: str, environment: dict[str, str] | None
     return LiveServer(data, process, url, log)
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """One server for the whole run; tests keep apart by names, accounts or regions."""
-    running = start_server(tmp_path_factory.mktemp("server") / "data")
+@pytest.fixture(scope="session", params=KINDS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """One server on each store for the whole run; tests keep apart by names, accounts or regions."""
+    where = ["--store", new_database()] if request.param == "postgres" else []
+    running = start_server(tmp_path_factory.mktemp("server") / "data", *where)
     yield running
     code = running.stop()
     log = running.log.read_text()
