@@ -5,7 +5,6 @@ import contextlib
 import gc
 import json
 import logging
-import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -50,9 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     _settings(status, {"host", "port"})
     status.set_defaults(run=_status)
     reset = commands.add_parser(
-        "reset", help="forget everything: the running server's state, or the data folder of a stopped one"
+        "reset", help="forget everything: the running server's state, or what a stopped one left"
     )
-    _settings(reset, {"host", "port", "data"})
+    _settings(reset, {"host", "port", "data", "store"})
     reset.add_argument("--yes", action="store_true", help="do not ask")
     reset.set_defaults(run=_reset)
     runtimes = commands.add_parser(
@@ -158,33 +157,25 @@ def _status(parsed: argparse.Namespace) -> int:
 
 def _reset(parsed: argparse.Namespace) -> int:
     config = _config(parsed)
-    from waypost.store.sqlite import DataFolder  # noqa: PLC0415 (the database library loads only for this)
-    from waypost.store.store import StoreRefused  # noqa: PLC0415
+    from waypost.maintenance import reset  # noqa: PLC0415 (the database libraries load only for this)
+    from waypost.store.store import StoreRefused, StoreUnavailable  # noqa: PLC0415
 
     if not parsed.yes:
         if not sys.stdin.isatty():
             return _fail("reset forgets every queue, message, function and execution; say --yes")
-        if input(f"Forget everything on {_url(config)} or in {config.data}? [y/N] ").strip().lower() not in {
-            "y",
-            "yes",
-        }:
+        kept = "the shared store" if config.store else config.data
+        answer = input(f"Forget everything on {_url(config)} or in {kept}? [y/N] ")
+        if answer.strip().lower() not in {"y", "yes"}:
             return 1
     try:
         _ask(config, "reset", "POST")
     except urllib.error.HTTPError as error:
         return _fail(f"the server on {_url(config)} would not reset: {error}", 1)
     except (OSError, ValueError):
-        if not Path(config.data, "waypost.db").exists():
-            return _fail(f"no server answers on {_url(config)} and {config.data} holds no database", 1)
         try:
-            folder = DataFolder(config.data)
-        except StoreRefused as refused:
-            return _fail(str(refused))
-        for name in ("waypost.db", "waypost.db-wal", "waypost.db-shm"):
-            Path(folder.path, name).unlink(missing_ok=True)
-        for name in ("code", "logs"):
-            shutil.rmtree(folder.path / name, ignore_errors=True)
-        folder.release()
+            reset(config)
+        except (StoreRefused, StoreUnavailable) as refused:
+            return _fail(f"no server answers on {_url(config)}, and {refused}")
     _say("empty")
     return 0
 

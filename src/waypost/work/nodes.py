@@ -163,6 +163,11 @@ class Nodes:
             self._store.wakes.wake(CHANGED, 0)
 
 
+def alive(tx: Tx, now_ms: int) -> list[Node]:
+    """Nodes that gave a sign of life lately; a shared database goes by its own clock."""
+    return [Node(*row) for row in tx.all(Q.list_alive, now=now_ms, dead_ms=DEAD_MS)]
+
+
 def backlog(tx: Tx, now_ms: int) -> dict[str, Any]:
     """For the status page: jobs that are due, since when the first is, and how many are promised for later."""
     due = tx.one(Q.backlog, now=now_ms, limit=COUNTED_MAX)
