@@ -92,6 +92,25 @@ def test_a_count_is_of_the_rows_that_changed(any_store: AnyStore) -> None:
     assert any_store.run(lambda tx: tx.run(Q.rename, before="x", value="y")) == 0
 
 
+async def test_what_is_sent_is_written_with_the_rest_or_not_at_all(any_store: AnyStore) -> None:
+    def write(tx: Tx) -> Any:
+        tx.send(Q.put, name="a", value="1", at=0)
+        tx.send(Q.rename, value="2", before="1")
+        return tx.one(Q.get, name="a")
+
+    def fail(tx: Tx) -> None:
+        tx.send(Q.put, name="c", value="", at=0)
+        tx.send(Q.put_code, name="a", zip=b"")
+
+    assert await any_store.transact(write) == ("2",)
+    await any_store.transact(lambda tx: tx.send(Q.put_code, name="a", zip=b"b"))
+    assert await any_store.transact(lambda tx: tx.one(Q.get_code, name="a")) == (b"b",)
+    with pytest.raises(Exception, match="lambda_code"):
+        await any_store.transact(fail)
+    assert await any_store.transact(get("c")) is None
+    await any_store.close()
+
+
 async def test_a_refused_operation_undoes_only_itself(any_store: AnyStore) -> None:
     def refused(tx: Tx) -> None:
         tx.run(Q.put, name="b", value="half", at=0)

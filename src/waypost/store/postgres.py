@@ -40,7 +40,15 @@ from waypost.store.wake import Wakes
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-CLAUSES = {"{skip_locked}": "FOR UPDATE SKIP LOCKED"}
+CLAUSES = {
+    "{skip_locked}": "FOR UPDATE SKIP LOCKED",
+    # What may go, or change in a way that others must not miss.
+    "{for_update}": "FOR UPDATE",
+    # What changes, and stays: nobody who only needs it to stay waits for that.
+    "{for_no_key_update}": "FOR NO KEY UPDATE",
+    # What must not go before the transaction ends.
+    "{for_key_share}": "FOR KEY SHARE",
+}
 
 CONNECTIONS_MAX = 4
 """Transactions of this node at the same time; what arrives beyond that shares them.
@@ -182,6 +190,10 @@ class PostgresTx:
             self._before.append(asked)
             return 1
         return self._execute(asked).command_tuples or 0
+
+    def send(self, query: Query, **params: Any) -> None:
+        """Execute with the next statement that is waited for."""
+        self._before.append(self._ask(query, params))
 
     def wake(self, key: str, count: int = 1) -> None:
         """Wake after the commit."""

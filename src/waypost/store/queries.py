@@ -2,7 +2,8 @@
 
 A statement starts with ``-- name: verb_noun`` and, after a colon, a line that says why it is as it is. Parameters are
 ``:name``. The text is the common subset of SQLite and PostgreSQL; a variant for one engine is named
-``-- name: verb_noun [postgres]`` and stands beside the common one. ``{skip_locked}`` becomes the engine's clause.
+``-- name: verb_noun [postgres]`` and stands beside the common one. ``{skip_locked}``, ``{for_update}``,
+``{for_no_key_update}`` and ``{for_key_share}`` become the engine's clause: none on SQLite, with its one writer.
 """
 
 import re

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TOKENS = {"key": "INTEGER PRIMARY KEY", "blob": "BLOB", "without_rowid": "WITHOUT ROWID"}
-LOCK_CLAUSES = ("{skip_locked}",)
+LOCK_CLAUSES = ("{skip_locked}", "{for_update}", "{for_no_key_update}", "{for_key_share}")
 """What PostgreSQL needs to keep two nodes off one row; here there is one writer."""
 
 FILE_NAME = "waypost.db"
@@ -100,6 +100,12 @@ class SqliteTx:
             self._write()
         self._cursor.execute(self._sql.get(query.sql) or self._text(query), params)
         return self._db.changes()
+
+    def send(self, query: Query, **params: Any) -> None:
+        """Execute."""
+        if query.writes and not self.wrote:
+            self._write()
+        self._cursor.execute(self._sql.get(query.sql) or self._text(query), params)
 
     def wake(self, key: str, count: int = 1) -> None:
         """Wake after the commit is on disk."""

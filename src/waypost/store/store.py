@@ -1,4 +1,4 @@
-"""The whole interface of a store: four methods, and four more inside a transaction."""
+"""The whole interface of a store: four methods, and five more inside a transaction."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
@@ -23,6 +23,10 @@ class Tx(Protocol):
 
     def run(self, query: Query, **params: Any) -> int:
         """Execute a statement that returns no rows; answer how many rows it changed."""
+        ...
+
+    def send(self, query: Query, **params: Any) -> None:
+        """The same where nobody asks how many: it need not be waited for. If it fails, what comes next does."""
         ...
 
     def wake(self, key: str, count: int = 1) -> None:
