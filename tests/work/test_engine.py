@@ -311,13 +311,64 @@ async def test_a_dead_nodes_job_is_taken_over_and_its_late_answer_dropped(world:
     assert settled == ["HI"], "settled once, by the node that holds the lease"
 
 
+async def test_a_late_fault_leaves_a_job_to_who_has_taken_it_over(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    gates = [asyncio.Event(), asyncio.Event()]
+    settled: list[str] = []
+
+    async def shout(_call: Shout) -> str:
+        first = not world.performed
+        world.performed.append("")
+        await gates[0 if first else 1].wait()
+        if first:
+            raise RuntimeError("late")
+        return "HI"
+
+    world.engine.performers[Shout] = shout  # type: ignore[index]
+    handler = performing(world, settled)
+    slow = world.runner(test_shout=handler)
+    await enqueue(world, "test.shout", say="hi")
+    await slow.run_once()
+    slow_task = next(iter(slow._performing))
+    now_ms = world.clock.now_ms()
+    await world.store.transact(lambda tx: release(tx, "node", now_ms))
+    other = Runner(world.engine, {"test.shout": handler}, "other")
+    await other.run_once()
+    leased = sql(world.store, "SELECT run_at, owner, attempts FROM job")
+    assert leased == [(now_ms + LEASE_MS, "other", 2)]
+    gates[0].set()
+    await slow_task
+    assert "late" in caplog.text
+    assert sql(world.store, "SELECT run_at, owner, attempts FROM job") == leased
+    gates[1].set()
+    await world.settle()
+    assert settled == ["HI"]
+    assert sql(world.store, "SELECT id FROM job") == []
+
+
+async def test_a_floor_passes_over_what_is_due_below_it(world: World) -> None:
+    early = await enqueue(world, "test.early")
+    late = await enqueue(world, "test.late", delay_ms=10)
+    now_ms = world.clock.now_ms()
+
+    def look(floor: int) -> tuple[Any, Any]:
+        row = world.store.run(lambda tx: tx.one(jobs.Q.due_job, floor=floor, now=now_ms + 10))
+        due = world.store.run(lambda tx: tx.one(jobs.Q.next_due, floor=floor))
+        return row and row[0], due and due[0]
+
+    assert look(0) == look(now_ms) == (early, now_ms)
+    assert look(now_ms + 1) == (late, now_ms + 10)
+    assert look(now_ms + 11) == (None, None)
+
+
 async def test_a_dropped_job_does_not_settle(world: World) -> None:
     world.gate = asyncio.Event()
     settled: list[str] = []
     runner = world.runner(test_shout=performing(world, settled))
     await enqueue(world, "test.shout", say="hi", key="order")
     await runner.run_once()
-    assert await world.store.transact(lambda tx: jobs.drop(tx, "order")) == 1
+    await world.store.transact(lambda tx: jobs.drop(tx, "order"))
     world.gate.set()
     await world.settle()
     assert settled == []

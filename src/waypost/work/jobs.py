@@ -30,6 +30,10 @@ def enqueue(tx: Tx, ctx: Context, *, kind: str, key: str, run_at_ms: int, payloa
     return job_id
 
 
-def drop(tx: Tx, key: str) -> int:
-    """Take back every promise of ``key``; work already under way will find its promise gone when it settles."""
-    return tx.run(Q.drop_jobs, key=key)
+def drop(tx: Tx, key: str) -> None:
+    """Take back every promise of ``key``; work already under way will find its promise gone when it settles.
+
+    A handler that runs at this moment on another node is not waited for: it has to see for itself, by what it locks,
+    whether its work is still wanted.
+    """
+    tx.send(Q.drop_jobs, key=key)

@@ -78,7 +78,7 @@ class Runner:
             # Begun together, jobs share a commit; the surplus finds nothing and costs one look each.
             begun = await asyncio.gather(*(self._begin() for _ in range(width)))
             if not all(begun):
-                row = await self._store.transact(lambda tx: tx.one(Q.next_due))
+                row = await self._store.transact(lambda tx: tx.one(Q.next_due, floor=0))
                 return None if row is None else int(row[0])
             width = min(width * 2, BATCH_MAX)
         return None  # a job that ends wakes the loop
@@ -107,7 +107,7 @@ class Runner:
     def _step(self, tx: Tx, taken: list[Job]) -> Perform | None:
         taken.clear()  # a transaction that lost a race runs again
         now_ms = self._clock.now_ms()
-        row = tx.one(Q.due_job, now=now_ms)
+        row = tx.one(Q.due_job, floor=0, now=now_ms)
         if row is None:
             return None
         job_id, kind, key, account, region, run_at_ms, attempts, payload = row
@@ -116,17 +116,17 @@ class Runner:
         handler = self._handlers[job.kind]
         result = handler(tx, self._engine.context(job.account, job.region), job)
         if isinstance(result, Perform):
-            tx.run(Q.lease_job, id=job.id, lease_until=now_ms + LEASE_MS, owner=self._owner)
+            tx.send(Q.lease_job, id=job.id, lease_until=now_ms + LEASE_MS, owner=self._owner)
             return result
         self._finish(tx, job, result)
         return None
 
     def _finish(self, tx: Tx, job: Job, result: Again | None) -> None:
         if result is None:
-            tx.run(Q.delete_job, id=job.id)
+            tx.send(Q.delete_job, id=job.id)
             return
         payload = job.payload if result.payload is None else result.payload
-        tx.run(Q.postpone_job, id=job.id, run_at=result.run_at_ms, payload=_encode(payload).decode())
+        tx.send(Q.postpone_job, id=job.id, run_at=result.run_at_ms, payload=_encode(payload).decode())
         tx.wake(WAKE)
 
     async def _perform(self, job: Job, wanted: Perform) -> None:
@@ -188,7 +188,7 @@ class Runner:
         )
         first_ms, longest_ms = FAULT_BACKOFF_MS
         run_at_ms = self._clock.now_ms() + min(first_ms << min(job.attempts, 20), longest_ms)
-        await self._store.transact(lambda tx: tx.run(Q.delay_job, id=job.id, run_at=run_at_ms))
+        await self._store.transact(lambda tx: tx.send(Q.delay_job, id=job.id, attempts=job.attempts, run_at=run_at_ms))
         self._store.wakes.wake(WAKE)
 
     async def close(self, grace_s: float) -> None:

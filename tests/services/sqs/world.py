@@ -63,7 +63,7 @@ class World:
         if all_queues:
             sql(self.store, "UPDATE job SET run_at = 0 WHERE kind = 'sqs.expire'")
         while True:
-            row = self.store.run(lambda tx: tx.one(JOBS.due_job, now=self.now_ms))
+            row = self.store.run(lambda tx: tx.one(JOBS.due_job, floor=0, now=self.now_ms))
             if row is None:
                 return steps
             steps += 1
