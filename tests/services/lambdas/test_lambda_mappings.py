@@ -7,6 +7,7 @@ import pytest
 
 from waypost.aws.errors import AwsError
 from waypost.runtimes.invocation import FunctionOutcome, FunctionThrottled, RuntimeMissing
+from waypost.store.store import StoreUnavailable
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
 INVALID = "InvalidParameterValueException"
@@ -435,6 +436,27 @@ async def test_a_fault_of_ours_does_not_end_a_mapping(world: Any, caplog: pytest
     world.neighbours.send("q", "a")
     await world.advance(1_000)
     assert world.events() == [["a"]]
+
+
+async def test_while_the_store_is_away_a_busy_mapping_waits(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.create_function()
+    world.create_mapping(BatchSize=1)
+    world.gate = asyncio.Event()
+    world.neighbours.send("q", *(str(number) for number in range(9)))
+    world.start_background()
+    await world.settle()
+    assert world.at_work == 5
+
+    async def away(_work: Any) -> Any:
+        raise StoreUnavailable("the database is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "transact", away)
+        await world.advance(200)  # time for one more, which nobody can claim
+    world.gate.set()
+    async with asyncio.timeout(60):
+        while world.neighbours.queues["q"].messages:
+            await world.settle()
 
 
 async def test_at_the_servers_stop_pollers_end_by_themselves(world: Any) -> None:

@@ -64,16 +64,17 @@ async def _persist(engine: Engine, operation: Operation, account: str, region: s
             log.warning("a poller's %s has to wait: %s", operation.__name__, error)
         except Exception:
             log.exception("a poller's %s failed; it tries again", operation.__name__)
-        try:
-            await _pause(engine, FAULT_DELAY_MS)
-        except Exception:  # noqa: BLE001 (the store itself is away: there is no other clock to wait by)
-            await asyncio.sleep(FAULT_DELAY_MS / 1_000)
+        await _pause(engine, FAULT_DELAY_MS)
 
 
 async def _pause(engine: Engine, delay_ms: int) -> bool:
     """Wait by the server's clock; answer whether the server is stopping, which ends every wait."""
     ctx: Context = engine.context("", "")
-    answer = await engine.execute(polling.pause, ctx, {"UntilMs": ctx.now_ms + delay_ms})
+    try:
+        answer = await engine.execute(polling.pause, ctx, {"UntilMs": ctx.now_ms + delay_ms})
+    except StoreUnavailable:
+        await asyncio.sleep(delay_ms / 1_000)  # there is no other clock to wait by
+        return False
     return bool(answer["Stopping"])
 
 
