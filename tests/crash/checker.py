@@ -1,7 +1,7 @@
 """Judges what clients saw of a server that was killed again and again. Knows the promises, nothing of the server."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,15 @@ class Deleted:
 
 
 @dataclass
+class GivenBack:
+    """One ChangeMessageVisibility to zero, at the instant when it was tried."""
+
+    queue: str
+    message_id: str
+    began_s: float
+
+
+@dataclass
 class Answer:
     """One SendTaskSuccess or SendTaskFailure of a worker. ``nonce`` is in the output or cause of this one call."""
 
@@ -85,6 +94,7 @@ class Observed:
     sent: list[Sent] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     deleted: list[Deleted] = field(default_factory=list)
+    given_back: list[GivenBack] = field(default_factory=list)
     left: list[Received] = field(default_factory=list)
     """What was still in the queues at the end."""
     dead: list[Received] = field(default_factory=list)
@@ -97,6 +107,12 @@ class Observed:
     """Kind > how its executions end."""
     audited: list[Received] = field(default_factory=list)
     """The messages that the workflows themselves sent, one per execution; ``body`` is the order."""
+    visibility_s: float = 0
+    """How long a received message stays hidden; 0: not judged."""
+    calm: list[tuple[float, float]] = field(default_factory=list)
+    """When nothing was broken and everything that had been was to be mended by then, in seconds since the epoch."""
+    idle_s: float = 0
+    """In calm an execution waits for less than so long for anything."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +135,11 @@ def check(observed: Observed) -> list[Fault]:
             ("dead letter", dead_letters),
             ("fifo order", fifo_order),
             ("fifo duplicate", fifo_duplicates),
+            ("group in flight twice", groups_in_flight_twice),
             ("execution outcome", execution_outcomes),
             ("execution listing", execution_listing),
             ("history", histories),
+            ("standstill", standstills),
             ("token used twice", tokens_used_twice),
             ("answer lost", answers_lost),
             ("workflow message", workflow_messages),
@@ -215,6 +233,47 @@ def fifo_duplicates(observed: Observed) -> Iterator[str]:
             yield f"{queue}: {group}/{number} is there {len(found)} times"
 
 
+def groups_in_flight_twice(observed: Observed) -> Iterator[str]:
+    """While a reply's first undone message of a group is hidden no other reply has any of that group, from any node."""
+    deleted, back = _instants(observed.deleted), _instants(observed.given_back)
+    replies: dict[tuple[str, str, float, float], list[Received]] = defaultdict(list)
+    for received in (*observed.received, *observed.left):
+        if received.group:
+            replies[received.queue, received.group, received.began_s, received.ended_s].append(received)
+    groups: dict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
+    for (queue, group, began, ended), messages in replies.items():
+        # The claim came after the call began; what was tried before its reply was there meant an earlier one.
+        free, expires = 0.0, began + observed.visibility_s
+        for one in messages:
+            done = min((at for at in deleted[queue, one.message_id] if at >= ended), default=expires)
+            undone = min((at for at in back[queue, one.message_id] if at >= ended), default=expires)
+            free = max(free, min(done, undone, expires))
+            if done >= min(undone, expires):
+                break  # it comes again, and those behind it with it
+        groups[queue, group].append((began, ended, free))
+    for (queue, group), spans in groups.items():
+        for at, other in _overlaps(sorted(spans)):
+            yield f"{queue}: {group} was in flight twice, from {at:.3f} and from {other:.3f} on"
+
+
+def _overlaps(spans: list[tuple[float, float, float]]) -> Iterator[tuple[float, float]]:
+    """Of spans (call began, reply came, done) those that overlap, by when their calls began."""
+    for place, (began, ended, free) in enumerate(spans):
+        for other_began, other_ended, other_free in spans[place + 1 :]:
+            if other_began >= free:
+                break
+            # Whichever of the two claims was first, the other's reply came before it was done.
+            if other_ended < free and ended < other_free:
+                yield began, other_began
+
+
+def _instants(changes: Sequence[Deleted | GivenBack]) -> dict[tuple[str, str], list[float]]:
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for change in changes:
+        found[change.queue, change.message_id].append(change.began_s)
+    return found
+
+
 def execution_outcomes(observed: Observed) -> Iterator[str]:
     """Every started execution ends as it should, on the way it should take."""
     for execution in observed.executions:
@@ -264,6 +323,17 @@ def histories(observed: Observed) -> Iterator[str]:
         stamps = [event["timestamp"] for event in events]
         if stamps != sorted(stamps):
             yield f"{execution.order}: its time goes backwards"
+
+
+def standstills(observed: Observed) -> Iterator[str]:
+    """In calm every execution goes on: what a dead node had under way was taken over."""
+    for execution in observed.executions:
+        stamps = [event["timestamp"] for event in execution.events]
+        for before, after, event in zip(stamps, stamps[1:], execution.events, strict=False):
+            for began, ended in observed.calm:
+                stood = min(after, ended) - max(before, began)
+                if stood > observed.idle_s:
+                    yield f"{execution.order} stood still for {stood:.1f} s after {event['type']}"
 
 
 def tokens_used_twice(observed: Observed) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from crash.checker import Answer, Deleted, Execution, Expected, Observed, Received, Sent, check
+from crash.checker import Answer, Deleted, Execution, Expected, GivenBack, Observed, Received, Sent, check
 
 NONCE = "0123456789abcdef0123456789abcdef"
 
@@ -18,6 +18,7 @@ def faultless() -> Observed:
         Sent("line", "f1", "g/1", "g", 1),
         Sent("line", "f2", "g/2", "g", 2),
         Sent("line", "f3", "g/3", "g", 3),
+        Sent("line", "f4", "g/4", "g", 4),
     ]
     observed.received = [
         Received("plain", "m1", "one", 1.0, 2.0, 1),
@@ -26,7 +27,11 @@ def faultless() -> Observed:
         Received("line", "f2", "g/2", 1.0, 2.0, 1, "g", 2),
         Received("line", "f2", "g/2", 7.0, 8.0, 2, "g", 2),
         Received("line", "f3", "g/3", 7.0, 8.0, 1, "g", 3),
+        Received("line", "f4", "g/4", 8.5, 8.6, 1, "g", 4),
+        Received("line", "f4", "g/4", 8.6, 8.8, 2, "g", 4),
     ]
+    observed.visibility_s = 3
+    observed.given_back = [GivenBack("line", "f4", 8.7)]
     observed.deleted = [
         Deleted("plain", "m1", 6.0, 6.5),
         Deleted("line", "f1", 2.1, 2.2),
@@ -49,6 +54,8 @@ def faultless() -> Observed:
     ]  # fmt: skip
     observed.executions = [Execution("o1", "ok", "arn:o1", "SUCCEEDED", {"order": "o1", "outcome": "priced"}, events)]
     observed.listed = ["arn:o1"]
+    observed.calm = [(0.5, 1.5), (10.0, 30.0)]
+    observed.idle_s = 5.0
     observed.audited = [Received("audit", "a1", "o1", 3.0, 3.5, 1), Received("audit", "a1", "o1", 8.0, 8.5, 2)]
     return observed
 
@@ -80,9 +87,14 @@ def _answered_twice(observed: Observed) -> None:
         event["id"] = number
 
 
+def _late(observed: Observed) -> None:
+    for event in observed.executions[0].events[2:]:
+        event["timestamp"] = 15.5
+
+
 MUTANTS: list[tuple[str, str, Callable[[Observed], object]]] = [
     ("lost message", "a message vanishes", lambda o: o.left.clear()),
-    ("lost message", "a FIFO message vanishes", lambda o: o.received.pop()),
+    ("lost message", "a FIFO message vanishes", lambda o: o.received.pop(5)),
     ("foreign message", "a body is another's", lambda o: setattr(o.left[0], "body", "one")),
     ("delivered after delete", "a deletion is undone",
      lambda o: o.received.append(Received("plain", "m1", "one", 7.0, 7.5, 3))),
@@ -97,6 +109,11 @@ MUTANTS: list[tuple[str, str, Callable[[Observed], object]]] = [
     ("fifo order", "a message is skipped", lambda o: o.sent.append(Sent("line", "f0", "g/0", "g", 0))),
     ("fifo duplicate", "a retried send is there twice",
      lambda o: o.received.append(Received("line", "f9", "g/3", 9.0, 9.5, 1, "g", 3))),
+    ("group in flight twice", "a group comes again before its time",
+     lambda o: o.received.append(Received("line", "f2", "g/2", 2.1, 2.25, 2, "g", 2))),
+    ("group in flight twice", "two nodes hand it out at once",
+     lambda o: o.received.append(Received("line", "f2", "g/2", 1.5, 2.05, 2, "g", 2))),
+    ("group in flight twice", "a message was not given back", lambda o: o.given_back.clear()),
     ("execution outcome", "an execution hangs", _outcome(status="RUNNING")),
     ("execution outcome", "an execution ends otherwise", _outcome(output={"order": "o1", "outcome": "refused"})),
     ("execution outcome", "an execution ends with another's output",
@@ -112,6 +129,7 @@ MUTANTS: list[tuple[str, str, Callable[[Observed], object]]] = [
     ("history", "it ends twice", _event(4, type="ExecutionSucceeded")),
     ("history", "it does not end", lambda o: o.executions[0].events.pop()),
     ("history", "it has no beginning", _event(1, type="PassStateEntered")),
+    ("standstill", "nobody takes an execution over", _late),
     ("token used twice", "two answers are accepted", _second_token),
     ("token used twice", "two answers count", _answered_twice),
     ("answer lost", "the accepted answer does not count",

@@ -1,20 +1,16 @@
-"""Clients of a server that is killed under them: shops, workers, senders, receivers, and the log of what they saw."""
+"""Clients of nodes that are killed under them: shops, workers, senders, receivers, and the log of what they saw."""
 
 import http.client
+import itertools
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from crash.checker import Deleted, Execution, Observed, Received, Sent
+from crash.checker import Deleted, Execution, GivenBack, Observed, Received, Sent
+from crash.nodes import Node, Nodes
 
 AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{}/aws4_request, SignedHeaders=host;x-amz-date, Signature="
@@ -22,6 +18,12 @@ AUTHORIZATION = (
 )
 PREFIXES = {"sqs": "AmazonSQS", "states": "AWSStepFunctions"}
 STALL_LIMIT_S = 60.0
+SHUN_S = 0.5
+"""How long a client prefers another node after its own did not answer."""
+RETRY_S = (0.02, 0.5)
+"""First and longest pause before a client tries again."""
+PAUSE = threading.Event()
+"""Never set."""
 VISIBILITY_S = 3
 """Of every queue that is received from here."""
 
@@ -39,97 +41,43 @@ class Stalled(Exception):  # noqa: N818 (a state of affairs)
     """Nothing happened for too long."""
 
 
-class Server:
-    """``waypost serve`` on one port and one folder, killed and started again."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self.kills = 0
-        self.log = folder / "server.log"
-        self.up = threading.Event()
-        self.clients: list[Client] = []
-        """Everybody who talks to it, to be closed at the end."""
-        self._folder = folder / "data"
-        self._process: subprocess.Popen[str] | None = None
-
-    def spawn(self) -> None:
-        """Start the process, without waiting for anything."""
-        with self.log.open("a") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "waypost", "serve", "--port", str(self.port), "--data", str(self._folder)],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-
-    def await_ready(self) -> None:
-        """Wait for the line that says it is ready."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if " ready on " not in line:
-            raise AssertionError(f"the server did not start ({line!r}): {self.log.read_text()[-4000:]}")
-        self.up.set()
-
-    def kill(self) -> None:
-        """SIGKILL, to the server alone: its functions must notice by themselves."""
-        assert self._process is not None
-        self.up.clear()
-        self._process.kill()
-        self._end()
-        self.kills += 1
-
-    def stop(self) -> int:
-        """SIGTERM; answers the exit code."""
-        assert self._process is not None
-        self.up.clear()
-        self._process.send_signal(signal.SIGTERM)
-        return self._end()
-
-    @property
-    def alive(self) -> bool:
-        """Whether its process runs."""
-        return self._process is not None and self._process.poll() is None
-
-    def is_ancestor_of(self, pid: int) -> bool:
-        """Whether a process descends from the living server."""
-        assert self._process is not None
-        while pid > 1:
-            if pid == self._process.pid:
-                return True
-            try:
-                pid = int(Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[1])
-            except OSError:
-                return False
-        return False
-
-    def _end(self) -> int:
-        assert self._process is not None
-        code = self._process.wait(timeout=30)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        return code
-
-
 class Client:
-    """One thread's connection to the server, over AWS's JSON protocol."""
+    """One thread's connections to the nodes, over AWS's JSON protocol. It keeps to one node while that answers."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._connection: http.client.HTTPConnection | None = None
-        server.clients.append(self)
+    def __init__(self, nodes: Nodes, preferred: int = 0) -> None:
+        """``preferred`` is the number of a node, counted round and round."""
+        self._nodes = nodes
+        first = preferred % len(nodes.nodes)
+        self._ring = [*nodes.nodes[first:], *nodes.nodes[:first]]
+        self._shunned_until_s = dict.fromkeys(self._ring, 0.0)
+        self._connections: dict[Node, http.client.HTTPConnection] = {}
 
     def close(self) -> None:
         """Disconnect."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        for node in list(self._connections):
+            self._hang_up(node)
+
+    def _hang_up(self, node: Node) -> None:
+        connection = self._connections.pop(node, None)
+        if connection is not None:
+            connection.close()
+
+    def _choose(self) -> Node:
+        """The first that is up and did not just fail; else the one that failed longest ago."""
+        now = monotonic()
+        up = [node for node in self._ring if node.up] or self._ring
+        for node in up:
+            if self._shunned_until_s[node] <= now:
+                return node
+        return min(up, key=self._shunned_until_s.__getitem__)
 
     def once(self, service: str, operation: str, **members: Any) -> Any:
         """One try; raises ``ConnectionError`` when nobody knows whether it was done, and ``Refused``."""
-        if self._connection is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=40)
+        node = self._choose()
+        connection = self._connections.get(node)
+        if connection is None:
+            connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=self._nodes.timeout_s)
+            self._connections[node] = connection
         headers = {
             "Content-Type": "application/x-amz-json-1.0",
             "X-Amz-Target": f"{PREFIXES[service]}.{operation}",
@@ -137,28 +85,40 @@ class Client:
             "Authorization": AUTHORIZATION.format(service),
         }
         try:
-            self._connection.request("POST", "/", json.dumps(members), headers)
-            response = self._connection.getresponse()
+            connection.request("POST", "/", json.dumps(members), headers)
+            response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise ConnectionError(f"{operation}: {error!r}") from error
+            self._hang_up(node)
+            self._shunned_until_s[node] = monotonic() + SHUN_S
+            raise ConnectionError(f"{operation} at {node.name}: {error!r}") from error
         answer = json.loads(body or b"{}")
         if response.status != 200:
             code = str(answer.get("__type", "")).rpartition("#")[2]
-            if response.status == 503:
-                raise ConnectionError(f"{operation}: {code}")  # the server is leaving
-            raise Refused(response.status, code, str(answer.get("message", answer)))
+            if response.status == 503:  # the server is leaving, or cannot store anything
+                self._shunned_until_s[node] = monotonic() + SHUN_S
+                raise ConnectionError(f"{operation} at {node.name}: {code}")
+            raise Refused(response.status, code, f"{operation} at {node.name}: {answer.get('message', answer)}")
         return answer
 
     def call(self, service: str, operation: str, **members: Any) -> Any:
-        """Try until the server answers, as SDKs do."""
+        """Try until a node answers, as SDKs do."""
+        end = monotonic() + STALL_LIMIT_S
+        pause_s = RETRY_S[0]
         while True:
             try:
                 return self.once(service, operation, **members)
             except ConnectionError as error:
-                if not self._server.up.wait(STALL_LIMIT_S):
-                    raise Stalled(f"the server is down for {STALL_LIMIT_S} s: {error}") from error
+                if not self._nodes.await_up(STALL_LIMIT_S) or monotonic() > end:
+                    raise Stalled(f"no node answers for {STALL_LIMIT_S} s: {error}") from error
+                PAUSE.wait(pause_s)
+                pause_s = min(pause_s * 2, RETRY_S[1])
+
+    def give_up(self) -> None:
+        """After a try that is not to be repeated: wait until there is somebody to ask for something else."""
+        if not self._nodes.await_up(STALL_LIMIT_S):
+            raise Stalled(f"every node is down for {STALL_LIMIT_S} s")
+        PAUSE.wait(RETRY_S[0])
 
 
 class Message(Received):
@@ -174,8 +134,10 @@ class Message(Received):
 class Progress:
     """How far the orders are; what waits for a share of them is woken."""
 
-    def __init__(self, orders: int, in_flight_max: int) -> None:
+    def __init__(self, orders: int, in_flight_max: int, allowed: float = 1) -> None:
+        """``allowed``: the share of the orders that may start before ``allow`` is told more."""
         self.orders = orders
+        self.allowed = allowed
         self.started = 0
         self.finished: set[str] = set()
         self.failure: BaseException | None = None
@@ -190,12 +152,22 @@ class Progress:
     def start(self) -> int | None:
         """Take the next order once there is room for it; None when all are taken."""
         with self._changed:
-            self._wait(lambda: self.started == self.orders or self.started - len(self.finished) < self._in_flight_max)
+            self._wait(lambda: self.started == self.orders or self._may_start())
             if self.started == self.orders:
                 return None
             self.started += 1
             self._changed.notify_all()
             return self.started
+
+    def _may_start(self) -> bool:
+        allowed = round(self.allowed * self.orders)
+        return self.started < allowed and self.started - len(self.finished) < self._in_flight_max
+
+    def allow(self, share: float) -> None:
+        """Let more orders start: up to that share."""
+        with self._changed:
+            self.allowed = max(self.allowed, min(share, 1))
+            self._changed.notify_all()
 
     def finish(self, order: str) -> None:
         """An order is through."""
@@ -213,6 +185,11 @@ class Progress:
         """Wait until that share of the work is done."""
         with self._changed:
             self._wait(lambda: self.share >= share)
+
+    def await_started(self, share: float) -> None:
+        """Wait until that share of the orders is started."""
+        with self._changed:
+            self._wait(lambda: self.started >= round(share * self.orders))
 
     @property
     def over(self) -> bool:
@@ -235,18 +212,27 @@ class Progress:
 class Workload:
     """The clients. Every method named for a role is run by a thread of its own."""
 
-    def __init__(self, server: Server, progress: Progress, resources: dict[str, str], kinds: list[str]) -> None:
-        self.server = server
+    def __init__(self, nodes: Nodes, progress: Progress, resources: dict[str, str], kinds: list[str]) -> None:
+        self.nodes = nodes
         self.progress = progress
         self.resources = resources
         self.kinds = kinds
         self.observed = Observed()
         self.arns: dict[str, tuple[str, str]] = {}
         """Order > its execution ARN and kind."""
+        self.clients: list[Client] = []
+        """Everybody who talks to the nodes, to be closed at the end."""
+        self._numbers = itertools.count()
+
+    def client(self) -> Client:
+        """A client that prefers the next node."""
+        client = Client(self.nodes, next(self._numbers))
+        self.clients.append(client)
+        return client
 
     def shop(self) -> None:
         """Start executions, each under its own name: a retried start is the same execution."""
-        client = Client(self.server)
+        client = self.client()
         machine = self.resources["machine"]
         while (number := self.progress.start()) is not None:
             order, kind = f"order-{number:04}", self.kinds[number - 1]
@@ -264,7 +250,7 @@ class Workload:
 
     def auditor(self) -> None:
         """Receive what the workflows send at their end."""
-        client = Client(self.server)
+        client = self.client()
         queue = self.resources["audit"]
         while not self.progress.over:
             for received in self.receive(client, "audit"):
@@ -274,7 +260,7 @@ class Workload:
 
     def sender(self, name: str, count: int) -> None:
         """Send to the standard queue, some of it poison; spread over the whole run."""
-        client = Client(self.server)
+        client = self.client()
         for number in range(count):
             self.progress.await_share(number / count * 0.95)
             body = f"{name}-{number}"
@@ -286,7 +272,7 @@ class Workload:
 
     def receiver(self) -> None:
         """Receive from the standard queue and delete; poison goes back at once, again and again."""
-        client = Client(self.server)
+        client = self.client()
         while not self.progress.over:
             for received in self.receive(client, "plain"):
                 self.observed.received.append(received)
@@ -301,20 +287,21 @@ class Workload:
 
     def give_back(self, client: Client, received: Message) -> None:
         """Make a message visible again at once; without a retry."""
+        self.observed.given_back.append(GivenBack(received.queue, received.message_id, monotonic()))
         try:
             client.once(
                 "sqs", "ChangeMessageVisibility", QueueUrl=self.resources[received.queue],
                 ReceiptHandle=received.handle, VisibilityTimeout=0,
             )  # fmt: skip
         except ConnectionError:
-            self.server.up.wait(STALL_LIMIT_S)  # it comes back by itself
+            client.give_up()  # it comes back by itself
         except Refused:
             if not received.late():
                 raise
 
     def line_sender(self, groups: list[str], count: int) -> None:
         """Send to groups of the FIFO queue, in order: the next after the last was acknowledged."""
-        client = Client(self.server)
+        client = self.client()
         for number in range(1, count + 1):
             self.progress.await_share(number / count * 0.95)
             for group in groups:
@@ -327,7 +314,7 @@ class Workload:
 
     def line_receiver(self) -> None:
         """Receive from the FIFO queue and delete in order; now and then fail at one, and leave what follows it."""
-        client = Client(self.server)
+        client = self.client()
         while not self.progress.over:
             failed: set[str] = set()
             for received in self.receive(client, "line"):
@@ -350,8 +337,7 @@ class Workload:
                 MessageSystemAttributeNames=["All"], **more,
             )  # fmt: skip
         except ConnectionError:
-            if not self.server.up.wait(STALL_LIMIT_S):
-                raise
+            client.give_up()
             return []
         ended = monotonic()
         found = []
@@ -373,7 +359,7 @@ class Workload:
             client.once("sqs", "DeleteMessage", QueueUrl=queue_url, ReceiptHandle=received.handle)
             acked = monotonic()
         except ConnectionError:
-            self.server.up.wait(STALL_LIMIT_S)
+            client.give_up()
         except Refused:
             if not received.late():
                 raise
@@ -385,7 +371,7 @@ class Workload:
 
     def drain(self, queue: str, wanted: Callable[[], bool], limit_s: float = 30) -> Iterator[Message]:
         """Receive what is left, until ``wanted`` is satisfied and the queue has nothing in flight or waiting."""
-        client = Client(self.server)
+        client = self.client()
         end = monotonic() + limit_s
         names = [
             "ApproximateNumberOfMessages",
@@ -402,17 +388,16 @@ class Workload:
 
     def look_up_executions(self) -> None:
         """Describe every started execution, with its history, and list them all."""
-        client = Client(self.server)
-        pause = threading.Event()
+        client, other = self.client(), self.client()
         for order, (arn, kind) in sorted(self.arns.items()):
             end = monotonic() + 20
             while True:
                 found = client.call("states", "DescribeExecution", executionArn=arn)
                 if found["status"] != "RUNNING" or monotonic() > end:
                     break
-                pause.wait(0.05)
+                PAUSE.wait(0.05)
             output = json.loads(found["output"]) if found.get("output") else None
-            events = list(self._pages(client, "GetExecutionHistory", "events", executionArn=arn))
+            events = list(self._pages(other, "GetExecutionHistory", "events", executionArn=arn))
             self.observed.executions.append(Execution(order, kind, arn, found["status"], output, events))
         machine = self.resources["machine"]
         self.observed.listed = [
@@ -427,21 +412,6 @@ class Workload:
             if "nextToken" not in answer:
                 return
             token = {"nextToken": answer["nextToken"]}
-
-
-def killings(server: Server, progress: Progress, chance: random.Random, kills: int) -> None:
-    """Kill at chosen shares of progress, a random moment later; now and then again while it starts."""
-    pause = threading.Event()
-    for share in sorted(chance.uniform(0.02, 0.97) for _ in range(kills)):
-        progress.await_share(share)
-        pause.wait(chance.uniform(0, 0.05))
-        server.kill()
-        server.spawn()
-        if chance.random() < 0.3:
-            pause.wait(chance.uniform(0, 0.4))
-            server.kill()
-            server.spawn()
-        server.await_ready()
 
 
 @contextmanager
@@ -465,15 +435,3 @@ def running(progress: Progress, roles: list[Callable[[], None]]) -> Iterator[lis
     finally:
         for thread in threads:
             thread.join(STALL_LIMIT_S)
-
-
-def processes_marked(mark: str) -> list[int]:
-    """Living processes with ``mark`` in their environment: functions, not yet noticed that their server is gone."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark.encode() in entry.read_bytes():
-                found.append(int(entry.parent.name))
-        except OSError:
-            continue
-    return [pid for pid in found if pid != os.getpid()]
