@@ -20,8 +20,11 @@ _JSON = (b"content-type", b"application/json")
 class Admin:
     """Answers what is asked of the server itself."""
 
-    def __init__(self, registry: Registry, engine: Engine, status: Page, reset: Page) -> None:
-        """``status`` and ``reset`` come from the composition root, which alone knows every part."""
+    def __init__(
+        self, registry: Registry, engine: Engine, status: Page, reset: Page, trouble: Callable[[], str | None]
+    ) -> None:
+        """``status``, ``reset`` and what keeps the server from its work come from the composition root."""
+        self._trouble = trouble
         self._registry = registry
         self._engine = engine
         self._services = sorted(service.name for service in registry.services.values() if service.model)
@@ -37,6 +40,8 @@ class Admin:
         if request.method == "GET" and name.startswith("code/"):
             return await self._code(request, name)
         page = self._pages.get((request.method, name))
+        if name == "health" and (why := self._trouble()) is not None:
+            return _json(503, {"status": why, "version": __version__})
         if page is None:
             known = any(path == name for _, path in self._pages)
             return _json(405 if known else 404, {"message": "Method not allowed." if known else "No such page."})

@@ -84,7 +84,7 @@ class Server:
         self.registry = Registry([*SERVICES, self._host()])
         self.engine = Engine(self.store, self.clock, self.ids, self.registry, {FunctionCall: self._invoke})
         self.runner = Runner(self.engine, self.registry.jobs(), self.node)
-        self.admin = Admin(self.registry, self.engine, self._status, self._reset)
+        self.admin = Admin(self.registry, self.engine, self._status, self._reset, self._trouble)
         self.gateway = Gateway(
             self.registry, self.engine, self.admin, resolve, body_max=config.body_max, body_idle_s=config.body_idle_s
         )
@@ -184,6 +184,10 @@ class Server:
         self.folder.release()
 
     # --- pages
+
+    def _trouble(self) -> str | None:
+        """Why a load balancer should pass this node over."""
+        return "the database does not answer" if self.nodes is not None and self.nodes.cut_off else None
 
     async def _status(self) -> Mapping[str, Any]:
         now_ms = self.clock.now_ms()

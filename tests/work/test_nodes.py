@@ -87,12 +87,12 @@ def due(member: Member) -> list[tuple[str, str]]:
 async def test_nodes_come_and_go(url: str) -> None:
     a, b = Member(url, "a"), Member(url, "b")
     await a.nodes.join()
-    assert (a.known, a.engine.place, a.store.neighbours.alone) == (["a"], (0, 1), True)
+    assert (a.known, a.engine.place, a.store.neighbours.others) == (["a"], (0, 1), 0)
     await b.nodes.join()
     await a.beat()
     assert a.known == b.known == ["a", "b"]
     assert (a.engine.place, b.engine.place) == ((0, 2), (1, 2))
-    assert not a.store.neighbours.alone
+    assert a.store.neighbours.others == 1
     await b.nodes.leave()
     await a.beat()
     assert (a.known, a.engine.place) == (["a"], (0, 1))

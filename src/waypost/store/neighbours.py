@@ -23,7 +23,10 @@ CHANNEL = "waypost"
 PAYLOAD_BYTES = 7_000
 """PostgreSQL carries less than 8,000 in one notification."""
 PAUSE_S = 0.002
-"""Between two notifications: what is told meanwhile goes together."""
+"""Between two notifications of a node, for each node that hears them: what is told meanwhile goes together, and however
+many nodes there are, all of them together notify no more than 500 times a second."""
+PAUSE_MAX_S = 1.0
+"""After so long every node looks for itself."""
 RECONNECT_S = 0.5
 LOOKS_MAX = 100
 """Keys looked at in one go by the net; with more, each has its turn later."""
@@ -48,8 +51,8 @@ class Neighbours:
         self.node = node
         self._wakes = wakes
         self._send = send
-        self.alone = False
-        """Whether nobody else is there to be told; until that is known, somebody may be."""
+        self.others = 1
+        """How many other nodes there are to be told; until that is known, there may be one."""
         self._untold: dict[str, int] = {}
         self._telling: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -69,7 +72,7 @@ class Neighbours:
 
     def tell(self, key: str, count: int) -> None:
         """Have the others wake up to ``count`` (0: all) that wait for ``key``."""
-        if not self.alone:
+        if self.others:
             before = self._untold.get(key, -1)
             self._untold[key] = 0 if before == 0 or count == 0 else max(before, 0) + count
             if self._telling is None or self._telling.done():
@@ -92,7 +95,7 @@ class Neighbours:
             except StoreUnavailable as error:
                 log.debug("the neighbours were not told: %s", error)
                 return
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(min(PAUSE_S * self.others, PAUSE_MAX_S))
 
     # --- listening
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from waypost.clock import SystemClock
+from waypost.clock import SystemClock, monotonic_ns
 from waypost.store.queries import load
 from waypost.store.store import Store, StoreUnavailable, Tx
 from waypost.work.jobs import WAKE
@@ -67,7 +67,7 @@ class _Beat(NamedTuple):
 class Neighbours(Protocol):
     """The store's messenger to other nodes."""
 
-    alone: bool
+    others: int
 
 
 class Nodes:
@@ -83,9 +83,15 @@ class Nodes:
         self._me = me
         self._moved = moved
         self._beats = 0
+        self._beaten_ns = 0
         self._told_skew = False
         self.known: list[Node] = [me]
         """All nodes, as of the last look."""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the others take this node for dead by now: it could give no sign of life."""
+        return monotonic_ns() - self._beaten_ns > DEAD_MS * 1_000_000
 
     async def join(self) -> None:
         """Give the first sign of life and set the clock. Raises ``StoreUnavailable``."""
@@ -112,6 +118,7 @@ class Nodes:
         look = self._beats % (1 + len(self.known) // LISTED_PER_BEAT) == 0
         self._beats += 1
         beat = await self._store.transact(lambda tx: self._refresh(tx, look=look))
+        self._beaten_ns = monotonic_ns()
         self._set_clock(beat)
         for node_id, leased in beat.buried:
             log.warning("node %s is dead; %d jobs that it had leased are taken over", node_id, leased)
@@ -157,7 +164,7 @@ class Nodes:
     def _place(self, nodes: list[Node]) -> None:
         before, self.known = {node.id for node in self.known}, nodes
         ids = sorted({node.id for node in nodes} | {self._me.id})
-        self._neighbours.alone = len(ids) == 1
+        self._neighbours.others = len(ids) - 1
         self._moved(ids.index(self._me.id), len(ids))
         if before != {node.id for node in nodes}:
             self._store.wakes.wake(CHANGED, 0)

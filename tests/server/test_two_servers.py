@@ -4,14 +4,17 @@ import io
 import json
 import subprocess
 import sys
+import urllib.error
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from tests.conftest import LiveServer, start_server
-from tests.stores import new_database
+from tests.stores import cluster, new_database
+from tools.postgres import Cluster
 
 RUNTIME = f"python3.{sys.version_info.minor}"
 TRUST = {
@@ -215,3 +218,48 @@ def test_reset_empties_the_store_for_all(two: Two) -> None:
     assert reset(two.a.url.rsplit(":", 1)[1]).stdout == "empty\n"
     two.a = two.start("a")
     assert "QueueUrls" not in two.a.client("sqs").list_queues()
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    cluster()  # skips where there is none
+    made = Cluster()
+    yield made
+    made.close()
+
+
+def health(node: LiveServer) -> str:
+    try:
+        return str(node.get("health")["status"])
+    except urllib.error.HTTPError as error:
+        with error:
+            return f"{error.code} {json.load(error)['status']}"
+
+
+def test_a_database_that_goes_away_is_waited_for(own_cluster: Cluster, tmp_path: Path) -> None:
+    node = start_server(tmp_path / "a", "--store", own_cluster.create("w"))
+    sqs = node.client("sqs")
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="kept")
+    patient = node.client("sqs", retries={"total_max_attempts": 60, "mode": "standard"})
+    assert health(node) == "ready"
+    own_cluster.stop("immediate")
+    with pytest.raises(ClientError) as caught:
+        sqs.send_message(QueueUrl=url, MessageBody="lost")
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
+    while (said := health(node)) == "ready":
+        pass
+    assert said == "503 the database does not answer"
+    own_cluster.start()
+    (message,) = patient.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    assert message["Body"] == "kept"
+    while health(node) != "ready":
+        pass
+    assert node.stop() == 0
+    assert "Traceback" not in node.log.read_text()
+
+
+def test_a_server_without_its_database_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="cannot open the PostgreSQL database"):
+        start_server(tmp_path / "a", "--store", "postgresql://nobody@127.0.0.1:1/none")
