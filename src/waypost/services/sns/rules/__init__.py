@@ -1,0 +1,1 @@
+"""SNS's decisions: no store, no time, no randomness."""
