@@ -35,6 +35,7 @@ from waypost.store.sqlite import DataFolder, SqliteStore
 from waypost.store.store import StoreRefused, StoreUnavailable, Tx
 from waypost.work import nodes
 from waypost.work.engine import Engine
+from waypost.work.floor import Floor
 from waypost.work.nodes import Node, Nodes
 from waypost.work.runner import Runner, release
 
@@ -83,7 +84,8 @@ class Server:
         )
         self.registry = Registry([*SERVICES, self._host()])
         self.engine = Engine(self.store, self.clock, self.ids, self.registry, {FunctionCall: self._invoke})
-        self.runner = Runner(self.engine, self.registry.jobs(), self.node)
+        floor = None if isinstance(self.store, SqliteStore) else Floor()
+        self.runner = Runner(self.engine, self.registry.jobs(), self.node, floor)
         self.admin = Admin(self.registry, self.engine, self._status, self._reset, self._trouble)
         self.gateway = Gateway(
             self.registry, self.engine, self.admin, resolve, body_max=config.body_max, body_idle_s=config.body_idle_s

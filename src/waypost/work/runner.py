@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from waypost.clock import Alarm
+from waypost.clock import Alarm, monotonic_ns
 from waypost.service import Again, Context, Job, JobHandler, Perform
 from waypost.store.store import StoreUnavailable, Tx
 from waypost.work.engine import Engine
+from waypost.work.floor import Floor
 from waypost.work.jobs import WAKE, Q
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,10 @@ PERFORMING_MAX = 1_000
 """Jobs whose outside work runs at the same time on this node."""
 FAULT_BACKOFF_MS = (1_000, 300_000)
 """First and longest delay after a fault of ours in a handler."""
+ELSEWHERE_MS = (5, 250)
+"""First and longest pause before looking again where all that is due is in another node's hands."""
+UNKNOWN_MS = 5_000
+"""How long a job of a kind that only a newer release knows is left to newer nodes."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -33,12 +38,18 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 class Runner:
     """One node's hands: claims due jobs, runs their handlers, performs, settles."""
 
-    def __init__(self, engine: Engine, handlers: Mapping[str, JobHandler], owner: str) -> None:
+    def __init__(
+        self, engine: Engine, handlers: Mapping[str, JobHandler], owner: str, floor: Floor | None = None
+    ) -> None:
+        """``floor`` is for stores that keep what is dead; without one every look begins at the beginning."""
         self._engine = engine
         self._store = engine.store
         self._clock = engine.clock
         self._handlers = handlers
         self._owner = owner
+        self._floor = floor
+        self._elsewhere_ms = ELSEWHERE_MS[0]
+        self._unknown: set[str] = set()
         self._performing: set[asyncio.Task[None]] = set()
 
     @property
@@ -73,21 +84,38 @@ class Runner:
 
     async def run_once(self) -> int | None:
         """Begin everything that is due; answer the next due time in ms, or None when nothing is promised."""
+        floor = 0 if self._floor is None else self._floor.next_look(self._clock.now_ms())
         width = 1
         while len(self._performing) < PERFORMING_MAX:
             # Begun together, jobs share a commit; the surplus finds nothing and costs one look each.
-            begun = await asyncio.gather(*(self._begin() for _ in range(width)))
+            began_ns = monotonic_ns()
+            begun = await asyncio.gather(*(self._begin(floor) for _ in range(width)))
+            if self._floor is not None:
+                self._floor.looked(floor, self._clock.now_ms(), (monotonic_ns() - began_ns) // 1_000_000)
+                floor = self._floor.value
             if not all(begun):
-                row = await self._store.transact(lambda tx: tx.one(Q.next_due, floor=0))
-                return None if row is None else int(row[0])
+                return await self._next_due(floor)
             width = min(width * 2, BATCH_MAX)
         return None  # a job that ends wakes the loop
 
-    async def _begin(self) -> bool:
+    async def _next_due(self, floor: int) -> int | None:
+        row = await self._store.transact(lambda tx: tx.one(Q.next_due, floor=floor))
+        now_ms = self._clock.now_ms()
+        if row is None:
+            return None
+        if row[0] > now_ms:
+            self._elsewhere_ms = ELSEWHERE_MS[0]
+            return int(row[0])
+        # It came due this moment, or it is locked: another node is at it.
+        pause_ms, self._elsewhere_ms = self._elsewhere_ms, min(self._elsewhere_ms * 2, ELSEWHERE_MS[1])
+        return now_ms + pause_ms
+
+    async def _begin(self, floor: int) -> bool:
         """Take the longest due job and run its handler, all in one transaction. False when nothing is due."""
         taken: list[Job] = []
+        now_ms = self._clock.now_ms()
         try:
-            wanted = await self._store.transact(lambda tx: self._step(tx, taken))
+            wanted = await self._store.transact(lambda tx: self._step(tx, taken, floor))
         except StoreUnavailable:
             raise
         except Exception:
@@ -95,6 +123,11 @@ class Runner:
                 raise
             await self._fault(taken[0])
             return True
+        if self._floor is not None:
+            if taken:
+                self._floor.found(taken[0].run_at_ms)
+            else:
+                self._floor.nothing(now_ms)
         if not taken:
             return False
         if wanted is not None:
@@ -104,22 +137,32 @@ class Runner:
             task.add_done_callback(self._performed)
         return True
 
-    def _step(self, tx: Tx, taken: list[Job]) -> Perform | None:
+    def _step(self, tx: Tx, taken: list[Job], floor: int) -> Perform | None:
         taken.clear()  # a transaction that lost a race runs again
         now_ms = self._clock.now_ms()
-        row = tx.one(Q.due_job, floor=0, now=now_ms)
+        row = tx.one(Q.due_job, floor=floor, now=now_ms)
         if row is None:
             return None
         job_id, kind, key, account, region, run_at_ms, attempts, payload = row
         job = Job(job_id, kind, key, account, region, run_at_ms, attempts, _decode(payload))
         taken.append(job)
-        handler = self._handlers[job.kind]
+        handler = self._handlers.get(job.kind)
+        if handler is None:
+            self._leave(tx, job, now_ms)
+            return None
         result = handler(tx, self._engine.context(job.account, job.region), job)
         if isinstance(result, Perform):
             tx.send(Q.lease_job, id=job.id, lease_until=now_ms + LEASE_MS, owner=self._owner)
             return result
         self._finish(tx, job, result)
         return None
+
+    def _leave(self, tx: Tx, job: Job, now_ms: int) -> None:
+        """While nodes are upgraded one by one, some jobs are not for those of the old release."""
+        if job.kind not in self._unknown:
+            self._unknown.add(job.kind)
+            log.warning("jobs of the kind %s are left to nodes of a newer release", job.kind)
+        tx.send(Q.postpone_job, id=job.id, run_at=now_ms + UNKNOWN_MS, payload=_encode(job.payload).decode())
 
     def _finish(self, tx: Tx, job: Job, result: Again | None) -> None:
         if result is None:
