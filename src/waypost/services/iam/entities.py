@@ -10,7 +10,7 @@ from waypost.services.iam.errors import already_exists, not_found, quota
 from waypost.services.iam.rules import arns
 from waypost.services.iam.rules.pages import cut, page_of
 from waypost.services.iam.rules.tags import Tag, checked, merged, without
-from waypost.store.queries import load
+from waypost.store.queries import Query, load
 from waypost.store.store import Row, Tx
 
 Q = load(__package__)
@@ -84,25 +84,45 @@ def entity(row: Row | None) -> Entity | None:
     return None if row is None else Entity(*row)
 
 
-def find(tx: Tx, ctx: Context, kind: Kind, name: str) -> Entity | None:
+def find(tx: Tx, ctx: Context, kind: Kind, name: str, query: Query = Q.get_entity) -> Entity | None:
     """An entity by its name, whatever the case."""
-    return entity(tx.one(Q.get_entity, account=ctx.account, kind=kind.kind, name_key=name.lower()))
+    return entity(tx.one(query, account=ctx.account, kind=kind.kind, name_key=name.lower()))
 
 
-def get(tx: Tx, ctx: Context, kind: Kind, request: Params) -> Entity:
+def get(tx: Tx, ctx: Context, kind: Kind, request: Params, query: Query = Q.get_entity) -> Entity:
     """The entity that a request names; raises NoSuchEntity."""
     name = request[kind.member]
-    found = find(tx, ctx, kind, name)
+    found = find(tx, ctx, kind, name, query)
     if found is None:
         raise not_found(kind.kind, name)
     return found
 
 
+def lock(tx: Tx, ctx: Context, kind: Kind, request: Params) -> Entity:
+    """The same for who decides by it or by what hangs on it: nobody else does until the transaction ends."""
+    return get(tx, ctx, kind, request, Q.lock_entity)
+
+
+def keep(tx: Tx, ctx: Context, kind: Kind, request: Params) -> Entity:
+    """The same for who makes something refer to it: it is not deleted before the transaction ends."""
+    return get(tx, ctx, kind, request, Q.keep_entity)
+
+
 def check_new(tx: Tx, ctx: Context, kind: Kind, name: str) -> None:
-    """Raise unless an entity of that name can be made: EntityAlreadyExists, LimitExceeded."""
+    """Raise unless an entity of that name can be made: EntityAlreadyExists, LimitExceeded.
+
+    The last check before the first write. Of two that take the same name the unique index lets one through, and the
+    other runs again.
+    """
     if find(tx, ctx, kind, name) is not None:
         form = f"{kind.noun} {name}" if kind is PROFILE else f"{kind.noun} with name {name}"
         raise already_exists(f"{form} already exists.")
+    _check_count(tx, ctx, kind)
+    tx.send(Q.lock_account, account=ctx.account)
+    _check_count(tx, ctx, kind)
+
+
+def _check_count(tx: Tx, ctx: Context, kind: Kind) -> None:
     (count,) = tx.one(Q.count_entities, account=ctx.account, kind=kind.kind) or (0,)
     if count >= kind.entities_max:
         raise quota(kind.quota_name, kind.entities_max)

@@ -1,5 +1,8 @@
 -- Account-wide tables: every statement of a name carries the account. Lists go by key (name in lower case), a page at a
 -- time, so that a list costs its page and not the table.
+--
+-- Who decides by a row, or by what hangs on it, locks the row first (lock_*); who hangs something on a row that must not
+-- go meanwhile keeps it (keep_*). Who takes two locks takes them in the order account, profile, group, user, role, policy.
 
 -- name: insert_entity: a role, user, group or instance profile
 INSERT INTO iam_entity
@@ -11,6 +14,18 @@ VALUES
 -- name: get_entity: by name, whatever its case
 SELECT id, name, path, unique_id, created_at, tags, boundary, trust, description, max_session_s, service, role
 FROM iam_entity WHERE account = :account AND kind = :kind AND name_key = :name_key
+
+-- name: lock_entity: the same, for who changes it, deletes it, or counts what hangs on it
+SELECT id, name, path, unique_id, created_at, tags, boundary, trust, description, max_session_s, service, role
+FROM iam_entity WHERE account = :account AND kind = :kind AND name_key = :name_key {for_update}
+
+-- name: keep_entity: the same, for who makes something else refer to it
+SELECT id, name, path, unique_id, created_at, tags, boundary, trust, description, max_session_s, service, role
+FROM iam_entity WHERE account = :account AND kind = :kind AND name_key = :name_key {for_key_share}
+
+-- name: lock_account: before an account's things are counted for a quota; whoever else makes something waits
+INSERT INTO iam_account (account, made) VALUES (:account, 1)
+ON CONFLICT (account) DO UPDATE SET made = iam_account.made + 1
 
 -- name: get_entity_by_id: the role of an instance profile, the user of a key
 SELECT id, name, path, unique_id, created_at, tags, boundary, trust, description, max_session_s, service, role
@@ -110,6 +125,14 @@ VALUES
 SELECT id, name, path, unique_id, description, created_at, updated_at, tags, default_version, last_version
 FROM iam_policy WHERE account = :account AND name_key = :name_key
 
+-- name: lock_policy: the same, for who changes it, deletes it, or counts its versions
+SELECT id, name, path, unique_id, description, created_at, updated_at, tags, default_version, last_version
+FROM iam_policy WHERE account = :account AND name_key = :name_key {for_update}
+
+-- name: keep_policy: the same, for who attaches it
+SELECT id, name, path, unique_id, description, created_at, updated_at, tags, default_version, last_version
+FROM iam_policy WHERE account = :account AND name_key = :name_key {for_key_share}
+
 -- name: list_policies: a page; the path is a prefix
 SELECT id, name, path, unique_id, description, created_at, updated_at, tags, default_version, last_version
 FROM iam_policy
@@ -191,11 +214,15 @@ DELETE FROM iam_access_key WHERE access_key = :access_key AND user_id = :user_id
 -- name: get_alias: an account has at most one
 SELECT alias FROM iam_alias WHERE account = :account
 
+-- name: lock_alias: the same, before it is deleted
+SELECT alias FROM iam_alias WHERE account = :account {for_update}
+
 -- name: find_alias: aliases are unique among accounts
 SELECT account FROM iam_alias WHERE alias = :alias
 
 -- name: put_alias: takes the place of the one before
-INSERT INTO iam_alias (account, alias) VALUES (:account, :alias) ON CONFLICT (account) DO UPDATE SET alias = excluded.alias
+INSERT INTO iam_alias (account, alias) VALUES (:account, :alias)
+ON CONFLICT (account) DO UPDATE SET alias = excluded.alias WHERE iam_alias.alias <> excluded.alias
 
 -- name: delete_alias: answers how many
 DELETE FROM iam_alias WHERE account = :account AND alias = :alias

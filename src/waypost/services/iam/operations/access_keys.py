@@ -15,7 +15,7 @@ from waypost.store.store import Tx
 
 def create_access_key(tx: Tx, ctx: Context, request: Params) -> Params:
     """Make a key; its secret is shown this once."""
-    user = calling_user(tx, ctx, request)
+    user = calling_user(tx, ctx, request, Q.lock_entity)
     if len(tx.all(Q.list_access_keys, user_id=user.id)) >= ACCESS_KEYS_MAX:
         raise quota("AccessKeysPerUser", ACCESS_KEYS_MAX)
     access_key, secret = "AKIA" + ctx.ids.key(16), base64.b64encode(bytes.fromhex(ctx.ids.token(30))).decode()
@@ -51,7 +51,7 @@ def _check_owned(tx: Tx, user: entities.Entity, access_key: str) -> None:
 
 def update_access_key(tx: Tx, ctx: Context, request: Params) -> Params:
     """Switch a key on or off."""
-    user = calling_user(tx, ctx, request)
+    user = calling_user(tx, ctx, request, Q.lock_entity)
     _check_owned(tx, user, request["AccessKeyId"])
     tx.run(Q.update_access_key, access_key=request["AccessKeyId"], user_id=user.id, status=request["Status"])
     return {}
@@ -59,7 +59,7 @@ def update_access_key(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def delete_access_key(tx: Tx, ctx: Context, request: Params) -> Params:
     """Delete a key."""
-    user = calling_user(tx, ctx, request)
+    user = calling_user(tx, ctx, request, Q.lock_entity)
     _check_owned(tx, user, request["AccessKeyId"])
     tx.run(Q.delete_access_key, access_key=request["AccessKeyId"], user_id=user.id)
     return {}

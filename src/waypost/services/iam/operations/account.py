@@ -62,14 +62,15 @@ def create_account_alias(tx: Tx, ctx: Context, request: Params) -> Params:
     owner = tx.one(Q.find_alias, alias=alias)
     if owner is not None:
         raise already_exists(f"The account alias {alias} already exists.")
-    tx.run(Q.put_alias, account=ctx.account, alias=alias)
+    if not tx.run(Q.put_alias, account=ctx.account, alias=alias):
+        raise already_exists(f"The account alias {alias} already exists.")  # made at the same moment
     return {}
 
 
 def delete_account_alias(tx: Tx, ctx: Context, request: Params) -> Params:
     """Take the account's name away."""
     alias = request["AccountAlias"]
-    if (tx.one(Q.get_alias, account=ctx.account) or ("",))[0] != alias:
+    if (tx.one(Q.lock_alias, account=ctx.account) or ("",))[0] != alias:
         raise no_such_entity(f"The account alias with name {alias} cannot be found.")
     tx.run(Q.delete_alias, account=ctx.account, alias=alias)
     return {}

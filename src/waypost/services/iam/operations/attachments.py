@@ -5,7 +5,7 @@ from waypost.services.iam import entities
 from waypost.services.iam.entities import GROUP, ROLE, USER, Entity, Kind, Q
 from waypost.services.iam.errors import no_such_entity, protected, quota
 from waypost.services.iam.limits import ATTACHED_MAX
-from waypost.services.iam.operations.policies import exists, not_attachable
+from waypost.services.iam.operations.policies import can_attach, exists, not_attachable
 from waypost.services.iam.rules import arns
 from waypost.services.iam.rules.pages import cut, page_of
 from waypost.store.store import Tx
@@ -14,7 +14,7 @@ _KIND_OF_FILTER = {"Role": "role", "User": "user", "Group": "group"}
 
 
 def _editable(tx: Tx, ctx: Context, kind: Kind, request: Params) -> Entity:
-    found = entities.get(tx, ctx, kind, request)
+    found = entities.lock(tx, ctx, kind, request)
     if found.service is not None:
         raise protected(found.name)
     return found
@@ -24,7 +24,7 @@ def _attach(tx: Tx, ctx: Context, kind: Kind, request: Params) -> Params:
     arn = request["PolicyArn"]
     arns.policy(arn)
     found = _editable(tx, ctx, kind, request)
-    if not exists(tx, ctx, arn):
+    if not can_attach(tx, ctx, arn):
         raise not_attachable(arn)
     if tx.one(Q.is_attached, entity=found.id, policy_arn=arn) is not None:
         return {}

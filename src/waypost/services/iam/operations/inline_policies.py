@@ -11,7 +11,7 @@ from waypost.store.store import Tx
 
 
 def _editable(tx: Tx, ctx: Context, kind: Kind, request: Params) -> Entity:
-    found = entities.get(tx, ctx, kind, request)
+    found = entities.lock(tx, ctx, kind, request)
     if found.service is not None:
         raise protected(found.name)
     return found

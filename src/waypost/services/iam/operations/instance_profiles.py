@@ -35,7 +35,7 @@ def get_instance_profile(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def delete_instance_profile(tx: Tx, ctx: Context, request: Params) -> Params:
     """Delete a profile that holds no role."""
-    profile = entities.get(tx, ctx, PROFILE, request)
+    profile = entities.lock(tx, ctx, PROFILE, request)
     if profile.role is not None:
         raise delete_conflict("Cannot delete entity, must remove roles from instance profile first.")
     tx.run(Q.delete_entity, id=profile.id)
@@ -58,7 +58,7 @@ def list_instance_profiles_for_role(tx: Tx, ctx: Context, request: Params) -> Pa
 
 def add_role_to_instance_profile(tx: Tx, ctx: Context, request: Params) -> Params:
     """Put a role into a profile; there is room for one."""
-    profile, role = entities.get(tx, ctx, PROFILE, request), entities.get(tx, ctx, ROLE, request)
+    profile, role = entities.lock(tx, ctx, PROFILE, request), entities.keep(tx, ctx, ROLE, request)
     if role.service is not None:
         raise protected(role.name)
     if profile.role is not None:
@@ -69,7 +69,7 @@ def add_role_to_instance_profile(tx: Tx, ctx: Context, request: Params) -> Param
 
 def remove_role_from_instance_profile(tx: Tx, ctx: Context, request: Params) -> Params:
     """Take the role out of a profile."""
-    profile, role = entities.get(tx, ctx, PROFILE, request), entities.get(tx, ctx, ROLE, request)
+    profile, role = entities.lock(tx, ctx, PROFILE, request), entities.get(tx, ctx, ROLE, request)
     if profile.role != role.id:
         raise no_such_entity(f"Role {role.name} in Instance Profile {profile.name} cannot be found.")
     tx.run(Q.set_profile_role, id=profile.id, role=None)
@@ -78,13 +78,13 @@ def remove_role_from_instance_profile(tx: Tx, ctx: Context, request: Params) -> 
 
 def tag_instance_profile(tx: Tx, ctx: Context, request: Params) -> Params:
     """Add tags."""
-    entities.tag(tx, entities.get(tx, ctx, PROFILE, request), request["Tags"])
+    entities.tag(tx, entities.lock(tx, ctx, PROFILE, request), request["Tags"])
     return {}
 
 
 def untag_instance_profile(tx: Tx, ctx: Context, request: Params) -> Params:
     """Remove tags."""
-    entities.untag(tx, entities.get(tx, ctx, PROFILE, request), request["TagKeys"])
+    entities.untag(tx, entities.lock(tx, ctx, PROFILE, request), request["TagKeys"])
     return {}
 
 

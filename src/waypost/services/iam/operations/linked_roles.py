@@ -31,7 +31,7 @@ def create_service_linked_role(tx: Tx, ctx: Context, request: Params) -> Params:
 def delete_service_linked_role(tx: Tx, ctx: Context, request: Params) -> Params:
     """Delete a service's own role: done at once, asked for by its task."""
     name = request["RoleName"]
-    role = entities.find(tx, ctx, ROLE, name)
+    role = entities.find(tx, ctx, ROLE, name, Q.lock_entity)
     if role is None or role.service is None:
         raise no_such_entity(f"The role with name {name} cannot be found.")
     task = f"task{role.path}{role.name}/{ctx.ids.uuid()}"

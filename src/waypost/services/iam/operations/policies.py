@@ -12,6 +12,7 @@ from waypost.services.iam.rules import arns
 from waypost.services.iam.rules.documents import check_identity_policy, encoded, size
 from waypost.services.iam.rules.pages import cut, page_of
 from waypost.services.iam.rules.tags import merged, without
+from waypost.store.queries import Query
 from waypost.store.store import Tx
 
 
@@ -30,12 +31,12 @@ class Policy(NamedTuple):
     last_version: int
 
 
-def find_policy(tx: Tx, ctx: Context, arn: str) -> Policy | None:
+def find_policy(tx: Tx, ctx: Context, arn: str, query: Query = Q.get_policy) -> Policy | None:
     """A policy of the account by its ARN; raises ValidationError for what is no policy's ARN."""
     named = arns.policy(arn)
     if named.account != ctx.account:
         return None
-    row = tx.one(Q.get_policy, account=ctx.account, name_key=named.name.lower())
+    row = tx.one(query, account=ctx.account, name_key=named.name.lower())
     policy = None if row is None else Policy(*row)
     return policy if policy is not None and arn_of(ctx, policy) == arn else None
 
@@ -46,8 +47,13 @@ def arn_of(ctx: Context, policy: Policy) -> str:
 
 
 def exists(tx: Tx, ctx: Context, arn: str) -> bool:
-    """Whether a policy can be attached in this account."""
+    """Whether there is a policy, as this account sees it."""
     return arn in managed.policies() or find_policy(tx, ctx, arn) is not None
+
+
+def can_attach(tx: Tx, ctx: Context, arn: str) -> bool:
+    """Whether a policy can be attached in this account; it is not deleted before the transaction ends."""
+    return arn in managed.policies() or find_policy(tx, ctx, arn, Q.keep_policy) is not None
 
 
 def not_attachable(arn: str) -> AwsError:
@@ -57,14 +63,14 @@ def not_attachable(arn: str) -> AwsError:
 
 def check_boundary(tx: Tx, ctx: Context, arn: str) -> None:
     """Raise unless ``arn`` can be a permissions boundary."""
-    if not exists(tx, ctx, arn):
+    if not can_attach(tx, ctx, arn):
         raise no_such_entity(f"Scope ARN: {arn} does not exist or is not attachable.")
 
 
 def _own(tx: Tx, ctx: Context, request: Params) -> Policy:
-    """The account's policy that a request wants to change."""
+    """The account's policy that a request wants to change, locked."""
     arn = request["PolicyArn"]
-    policy = find_policy(tx, ctx, arn)
+    policy = find_policy(tx, ctx, arn, Q.lock_policy)
     if policy is not None:
         return policy
     if arns.policy(arn).account != ctx.account:
@@ -95,6 +101,12 @@ def _check_document(document: str) -> None:
         raise quota("PolicySize", POLICY_SIZE_MAX)
 
 
+def _check_count(tx: Tx, ctx: Context) -> None:
+    (count,) = tx.one(Q.count_policies, account=ctx.account) or (0,)
+    if count >= POLICIES_MAX:
+        raise quota("PoliciesPerAccount", POLICIES_MAX)
+
+
 def create_policy(tx: Tx, ctx: Context, request: Params) -> Params:
     """Make a policy with its first version."""
     name, document = request["PolicyName"], request["PolicyDocument"]
@@ -102,9 +114,9 @@ def create_policy(tx: Tx, ctx: Context, request: Params) -> Params:
     _check_document(document)
     if tx.one(Q.get_policy, account=ctx.account, name_key=name.lower()):
         raise already_exists(f"A policy called {name} already exists. Duplicate names are not allowed.")
-    (count,) = tx.one(Q.count_policies, account=ctx.account) or (0,)
-    if count >= POLICIES_MAX:
-        raise quota("PoliciesPerAccount", POLICIES_MAX)
+    _check_count(tx, ctx)
+    tx.send(Q.lock_account, account=ctx.account)
+    _check_count(tx, ctx)
     policy = Policy(
         ctx.ids.row(ctx.now_ms), name, request.get("Path", "/"), "ANPA" + ctx.ids.key(17), request.get("Description"),
         ctx.now_ms, ctx.now_ms, entities.tags_json(tags), 1, 1,

@@ -51,8 +51,8 @@ def check_trust(tx: Tx, ctx: Context, document: str) -> None:
 
 
 def get_editable(tx: Tx, ctx: Context, request: Params) -> Entity:
-    """The role that a request wants to change; raises NoSuchEntity, and UnmodifiableEntity for a service's own."""
-    role = entities.get(tx, ctx, ROLE, request)
+    """The role that a request wants to change, locked; raises NoSuchEntity, UnmodifiableEntity for a service's own."""
+    role = entities.lock(tx, ctx, ROLE, request)
     if role.service is not None:
         raise protected(role.name)
     return role
@@ -148,13 +148,13 @@ def delete_role_permissions_boundary(tx: Tx, ctx: Context, request: Params) -> P
 
 def tag_role(tx: Tx, ctx: Context, request: Params) -> Params:
     """Add tags, also to a service's own role."""
-    entities.tag(tx, entities.get(tx, ctx, ROLE, request), request["Tags"])
+    entities.tag(tx, entities.lock(tx, ctx, ROLE, request), request["Tags"])
     return {}
 
 
 def untag_role(tx: Tx, ctx: Context, request: Params) -> Params:
     """Remove tags."""
-    entities.untag(tx, entities.get(tx, ctx, ROLE, request), request["TagKeys"])
+    entities.untag(tx, entities.lock(tx, ctx, ROLE, request), request["TagKeys"])
     return {}
 
 

@@ -9,6 +9,7 @@ from waypost.services.iam.operations.policies import check_boundary
 from waypost.services.iam.operations.roles import check_no_policies
 from waypost.services.iam.rules import arns
 from waypost.services.iam.rules.pages import cut, page_of
+from waypost.store.queries import Query
 from waypost.store.store import Tx
 
 
@@ -23,12 +24,12 @@ def _whole_user(ctx: Context, user: Entity) -> Params:
     return {**shape, "Tags": tags} if tags else shape
 
 
-def calling_user(tx: Tx, ctx: Context, request: Params) -> Entity:
+def calling_user(tx: Tx, ctx: Context, request: Params, query: Query = Q.get_entity) -> Entity:
     """The user that a request names or, where it names none, the one who signed it."""
     if "UserName" in request:
-        return entities.get(tx, ctx, USER, request)
+        return entities.get(tx, ctx, USER, request, query)
     named = arns.named(ctx.caller.arn)
-    user = entities.find(tx, ctx, USER, named.name) if named is not None and named.kind == "user" else None
+    user = entities.find(tx, ctx, USER, named.name, query) if named is not None and named.kind == "user" else None
     if user is None:
         raise not_found("user", ctx.caller.arn)
     return user
@@ -60,7 +61,7 @@ def list_users(tx: Tx, ctx: Context, request: Params) -> Params:
 
 
 def _rename(tx: Tx, ctx: Context, kind: Kind, request: Params, new_name: str) -> None:
-    found = entities.get(tx, ctx, kind, request)
+    found = entities.lock(tx, ctx, kind, request)
     if new_name.lower() != found.name_key and entities.find(tx, ctx, kind, new_name) is not None:
         raise already_exists(f"{kind.noun} with name {new_name} already exists.")
     tx.run(
@@ -76,7 +77,7 @@ def update_user(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def delete_user(tx: Tx, ctx: Context, request: Params) -> Params:
     """Delete a user that nothing hangs on any more."""
-    user = entities.get(tx, ctx, USER, request)
+    user = entities.lock(tx, ctx, USER, request)
     if tx.one(Q.list_access_keys, user_id=user.id):
         raise delete_conflict("Cannot delete entity, must delete access keys first.")
     check_no_policies(tx, user)
@@ -88,7 +89,7 @@ def delete_user(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def put_user_permissions_boundary(tx: Tx, ctx: Context, request: Params) -> Params:
     """Set the policy that bounds what the user may do."""
-    user = entities.get(tx, ctx, USER, request)
+    user = entities.lock(tx, ctx, USER, request)
     check_boundary(tx, ctx, request["PermissionsBoundary"])
     tx.run(Q.set_boundary, id=user.id, boundary=request["PermissionsBoundary"])
     return {}
@@ -96,19 +97,19 @@ def put_user_permissions_boundary(tx: Tx, ctx: Context, request: Params) -> Para
 
 def delete_user_permissions_boundary(tx: Tx, ctx: Context, request: Params) -> Params:
     """Remove the boundary."""
-    tx.run(Q.set_boundary, id=entities.get(tx, ctx, USER, request).id, boundary=None)
+    tx.run(Q.set_boundary, id=entities.lock(tx, ctx, USER, request).id, boundary=None)
     return {}
 
 
 def tag_user(tx: Tx, ctx: Context, request: Params) -> Params:
     """Add tags."""
-    entities.tag(tx, entities.get(tx, ctx, USER, request), request["Tags"])
+    entities.tag(tx, entities.lock(tx, ctx, USER, request), request["Tags"])
     return {}
 
 
 def untag_user(tx: Tx, ctx: Context, request: Params) -> Params:
     """Remove tags."""
-    entities.untag(tx, entities.get(tx, ctx, USER, request), request["TagKeys"])
+    entities.untag(tx, entities.lock(tx, ctx, USER, request), request["TagKeys"])
     return {}
 
 
@@ -155,7 +156,7 @@ def update_group(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def delete_group(tx: Tx, ctx: Context, request: Params) -> Params:
     """Delete an empty group that no policy hangs on."""
-    group = entities.get(tx, ctx, GROUP, request)
+    group = entities.lock(tx, ctx, GROUP, request)
     if tx.one(Q.list_users_of_group, group_id=group.id, after="", count=1):
         raise delete_conflict("Cannot delete entity, must remove users from group first.")
     check_no_policies(tx, group)
@@ -165,7 +166,7 @@ def delete_group(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def add_user_to_group(tx: Tx, ctx: Context, request: Params) -> Params:
     """Let a user belong to a group; again changes nothing."""
-    group, user = entities.get(tx, ctx, GROUP, request), entities.get(tx, ctx, USER, request)
+    group, user = entities.keep(tx, ctx, GROUP, request), entities.lock(tx, ctx, USER, request)
     groups = [row[0] for row in tx.all(Q.list_groups_of_user, user_id=user.id, after="", count=MEMBERSHIPS_MAX + 1)]
     if group.id not in groups and len(groups) >= MEMBERSHIPS_MAX:
         raise quota("GroupsPerUser", MEMBERSHIPS_MAX)
@@ -175,7 +176,7 @@ def add_user_to_group(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def remove_user_from_group(tx: Tx, ctx: Context, request: Params) -> Params:
     """Let a user leave a group."""
-    group, user = entities.get(tx, ctx, GROUP, request), entities.get(tx, ctx, USER, request)
+    group, user = entities.get(tx, ctx, GROUP, request), entities.lock(tx, ctx, USER, request)
     groups = [row[0] for row in tx.all(Q.list_groups_of_user, user_id=user.id, after="", count=MEMBERSHIPS_MAX + 1)]
     if group.id not in groups:
         raise no_such_entity(f"User {user.name} not in group {group.name}")
