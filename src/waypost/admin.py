@@ -1,4 +1,7 @@
-"""The server's own pages, under ``/_waypost/``: health, status, reset, and downloads of function code."""
+"""The server's own pages, under ``/_waypost/``: health, status, reset, and downloads of function code.
+
+And, where SNS has them, the certificates of what it signs.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -13,6 +16,9 @@ from waypost.registry import Registry
 from waypost.work.engine import Engine
 
 Page = Callable[[], Awaitable[Mapping[str, Any]]]
+
+CERTIFICATE = "/SimpleNotificationService-"
+"""What the path of a certificate begins with; SigningCertURL leads there."""
 
 _JSON = (b"content-type", b"application/json")
 
@@ -36,6 +42,8 @@ class Admin:
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
         """One request; the path is relative to nothing."""
+        if request.path.startswith(CERTIFICATE):
+            return await self._certificate(request)
         name = request.path.removeprefix("/_waypost/").rstrip("/")
         if request.method == "GET" and name.startswith("code/"):
             return await self._code(request, name)
@@ -69,6 +77,18 @@ class Admin:
         except AwsError as error:
             return _json(error.status or 404, {"message": error.message})
         return HttpResponse(200, [(b"content-type", b"application/zip")], answer["ZipFile"])
+
+    async def _certificate(self, request: HttpRequest) -> HttpResponse:
+        """Public, as AWS's are: whoever gets a signed message checks it with this."""
+        if request.method not in {"GET", "HEAD"}:
+            return _json(405, {"message": "Method not allowed."})
+        function = self._registry.services["sns"].operations["waypost:GetSigningCertificate"]
+        ctx = self._engine.context("", "")
+        try:
+            answer = await self._engine.execute(function, ctx, {"Path": request.path})
+        except AwsError as error:
+            return _json(error.status or 404, {"message": error.message})
+        return HttpResponse(200, [(b"content-type", b"application/x-pem-file")], answer["Certificate"].encode())
 
 
 def _json(status: int, body: Mapping[str, Any]) -> HttpResponse:

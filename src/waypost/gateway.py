@@ -6,7 +6,7 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, MutableMapping
 from typing import Any, cast
 
-from waypost.admin import Admin
+from waypost.admin import CERTIFICATE, Admin
 from waypost.aws.credential import Credential
 from waypost.aws.errors import AwsError
 from waypost.aws.message import HttpRequest, HttpResponse
@@ -29,7 +29,8 @@ Sessions = Callable[[Tx, str, int], Caller | None]
 
 DEFAULT_ACCOUNT = "000000000000"
 DEFAULT_REGION = "us-east-1"
-ADMIN = "/_waypost/"
+OWN_PAGES = ("/_waypost/", CERTIFICATE)
+"""What no service answers."""
 TEMPORARY_KEY = "ASIA"
 
 
@@ -109,7 +110,7 @@ class Gateway:
             return
         else:
             try:
-                if request.path.startswith(ADMIN):
+                if request.path.startswith(OWN_PAGES):
                     response = await self._admin.respond(request)
                 else:
                     response = await self._respond(request, request_id, scope, receive)

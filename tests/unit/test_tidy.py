@@ -28,6 +28,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "psycopg": ("store/postgres.py", "store/schema_postgres.py", "store/session.py", "store/neighbours.py"),
     "greenlet": ("store/postgres.py", "store/session.py", "store/neighbours.py"),
     "subprocess": ("runtimes/",),
+    "cryptography": ("services/sns/keys.py",),
     "sqlite3": (),
     "multiprocessing": (),
     "boto3": (),
@@ -39,8 +40,8 @@ CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "os
 
 IN_WORKERS = "runtimes/python/"
 """What runs inside a function's process and not in the server: no rule of the server's holds there."""
-LATE_IMPORTS = {"cli.py"}
-"""A command imports what it needs: `waypost env` does not load a server."""
+LATE_IMPORTS = {"cli.py", "services/sns/signing.py"}
+"""A command imports what it needs: `waypost env` does not load a server. OpenSSL is loaded to sign, not to start."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = Function | ast.ClassDef
