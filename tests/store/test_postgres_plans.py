@@ -11,7 +11,8 @@ import pytest
 from tests.store.test_query_plans import SORTS, WALKS, statements
 from tests.stores import new_database
 
-from waypost.store.postgres import GREETING, statement_of
+from waypost.store.greeting import SETTINGS
+from waypost.store.postgres import statement_of
 from waypost.store.queries import Query
 from waypost.store.schema_postgres import install
 
@@ -24,7 +25,8 @@ def db() -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(new_database(), autocommit=True) as connection:
         connection.prepare_threshold = None
         install(connection)
-        connection.execute(GREETING)
+        for name, value in SETTINGS.items():
+            connection.execute(f"SET {name} = '{value}'")
         yield connection
 
 

@@ -6,14 +6,16 @@ transaction at a time. What arrives while every connection is busy is taken toge
 operations one after the other in one transaction, and one commit for all. Nothing is answered before its commit.
 
 Where the database refuses an operation because of another (a deadlock, a serialization failure, a row that appeared
-meanwhile, a lock held too long), everything in the transaction is undone and each of its operations runs again, alone.
-So an operation may run several times, but happens once: it must have no effect outside its transaction.
+meanwhile, a lock held too long), or its connection breaks, everything in the transaction is undone and each of its
+operations runs again, alone. So an operation may run several times, but happens once: it must have no effect outside
+its transaction. Only once the commit is on its way nothing runs again by itself: where that is not confirmed, it may
+have happened. Whatever the database suffers, operations are told ``StoreUnavailable`` until it is back.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import greenlet
@@ -21,20 +23,14 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from waypost.clock import monotonic_ns
+from waypost.store.greeting import CONNECT_S, Greeting, address
+from waypost.store.migrate import Migration, migrations
 from waypost.store.neighbours import CHANNEL, Neighbours
 from waypost.store.queries import Query
-from waypost.store.schema_postgres import install
-from waypost.store.session import (
-    Asked,
-    Session,
-    SessionLost,
-    Statement,
-    StatementFailed,
-    ask,
-    rows_of,
-    translate,
-)
+from waypost.store.schema_postgres import TOKENS, install
+from waypost.store.session import Asked, Session, SessionLost, Statement, StatementFailed, ask, rows_of, translate
 from waypost.store.store import Row, StoreRefused, StoreUnavailable, Tx
+from waypost.store.troubles import Trouble, is_certain, is_general, is_useless, tries_max, unconfirmed, verdict
 from waypost.store.wake import Wakes
 
 log = logging.getLogger(__name__)
@@ -60,13 +56,10 @@ BATCH_MAX = 16
 """Operations in one transaction. What they lock stays locked until all of them have run."""
 QUEUE_MAX = 20_000
 """Operations that may wait for a connection; beyond it the answer is 503 at once."""
-TRIES_MAX = 8
-"""How often an operation runs before the database's refusal is final."""
-LOST_TRIES_MAX = 3
-"""The same where its connections broke."""
 ANSWER_S = 35.0
 """How long the database may take for one statement before its connection is given up: more than its own limit."""
-CONNECT_S = 5
+CLOSE_S = 10.0
+"""How long a store that is closed waits for what is under way."""
 WATCH_S = 1.0
 """Pause between two looks for connections without an answer, for waiters that no notification reached, and for life."""
 BACKOFF_S = (0.05, 1.0)
@@ -75,43 +68,13 @@ RETRY_S = 0.005
 """Pause before an operation that lost a race runs again; it grows with every try."""
 SLOW_OPERATION_NS = 1_000_000_000
 
-SETTINGS = {
-    # A lock that is not had in this time was taken in another order by another transaction (the database itself finds
-    # that out only after a second), or is hot: then each operation runs again, alone, and waits longer.
-    "lock_timeout": "250ms",
-    "statement_timeout": "30s",
-    "idle_in_transaction_session_timeout": "30s",
-    # Every statement has its index. A plan must not turn into another because statistics are old, and is made once.
-    "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off",
-    "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
-    "default_transaction_isolation": "read committed", "default_transaction_read_only": "off",
-    "client_encoding": "UTF8", "standard_conforming_strings": "on", "bytea_output": "hex",
-}  # fmt: skip
-
-GREETING = "; ".join(
-    [
-        *(f"SET {name} = '{value}'" for name, value in SETTINGS.items()),
-        # A server that waits for its standbys (remote_apply) keeps doing so.
-        """SELECT set_config('synchronous_commit', 'on', false)
-        WHERE current_setting('synchronous_commit') IN ('off', 'local')""",
-    ]
-)
-"""What a connection is told before its first transaction."""
-
 BEGIN = Asked(translate("BEGIN"))
 COMMIT = Asked(translate("COMMIT"))
 ROLLBACK = Asked(translate("ROLLBACK"))
 PATIENT = Asked(translate("SET LOCAL lock_timeout = '10s'"))
 
-
-LOST_RACES = {"40001", "40P01", "55P03", "23505"}
-"""Serialization failure, deadlock, lock timeout, and a row that another transaction inserted first."""
-ENVIRONMENT = ("08", "40", "53", "57", "58", "XX")
-"""Classes of the database's own troubles: connections, resources (disk full), shutdown, I/O, corruption."""
-READ_ONLY = "25006"
-"""The connection leads to a standby: the primary is elsewhere by now."""
-LEAVES = (READ_ONLY, "57P", "08")
-"""A connection that says this is of no use any more."""
+PIPELINED_MAX = 100
+"""Statements that wait to travel with the next one, before they are sent without one."""
 
 
 def statement_of(query: Query) -> Statement:
@@ -134,7 +97,7 @@ class PostgresTx:
         """Whether the database knows of the transaction yet."""
         self.wrote = False
         """Whether the operation that runs wrote something."""
-        self.failed: StatementFailed | SessionLost | None = None
+        self.failed: Trouble | None = None
         self.wakes: list[tuple[str, int]] = []
 
     def start(self, *, patient: bool) -> None:
@@ -163,14 +126,19 @@ class PostgresTx:
             self.failed = failed
             raise
 
-    def commit(self) -> StatementFailed | SessionLost | None:
+    def commit(self) -> Trouble | None:
         """Commit, if there is something to commit; answers why that is not certain, or did not happen."""
         if not self.begun:
             return None
+        session = self._session
+        session.warned = ""
         try:
             tag = self._execute(COMMIT).command_status
         except (StatementFailed, SessionLost) as failed:
             return failed
+        if session.warned:
+            # Somebody cancelled the wait for a standby: it is committed here, and may be lost with this machine.
+            return session.lose(session.warned)
         return None if tag == b"COMMIT" else StatementFailed("40000", "the database rolled the transaction back")
 
     def one(self, query: Query, **params: Any) -> Row | None:
@@ -186,14 +154,19 @@ class PostgresTx:
         """Execute, and answer how many rows changed."""
         asked = self._ask(query, params)
         if asked.statement.one_row:
-            # Known without asking; if it fails, the next statement says so.
-            self._before.append(asked)
+            self._send(asked)  # known without asking; if it fails, the next statement says so
             return 1
         return self._execute(asked).command_tuples or 0
 
     def send(self, query: Query, **params: Any) -> None:
         """Execute with the next statement that is waited for."""
-        self._before.append(self._ask(query, params))
+        self._send(self._ask(query, params))
+
+    def _send(self, asked: Asked) -> None:
+        if len(self._before) < PIPELINED_MAX:
+            self._before.append(asked)
+        else:
+            self._execute(asked)
 
     def wake(self, key: str, count: int = 1) -> None:
         """Wake after the commit."""
@@ -228,10 +201,17 @@ class _Answer:
 class PostgresStore:
     """The store that nodes share. Every method is called on the event loop's thread."""
 
-    def __init__(self, url: str, *, node: str, connections_max: int = CONNECTIONS_MAX) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        node: str,
+        connections_max: int = CONNECTIONS_MAX,
+        schema: Sequence[Migration] | None = None,
+    ) -> None:
         """Connect and bring the schema up to date; ``node`` names this server to its neighbours.
 
-        Raises ``StoreRefused`` with one clear line.
+        ``schema`` stands for the schema files of this release. Raises ``StoreRefused`` with one clear line.
         """
         self.url = url
         self.wakes = Wakes()
@@ -251,13 +231,18 @@ class PostgresStore:
         self._backoff_s = BACKOFF_S[0]
         self._why_down = ""
         self._watch: asyncio.TimerHandle | None = None
+        self._quiet: asyncio.Future[None] | None = None
         self._inline: tuple[Session, PostgresTx] | None = None
-        self.neighbours = Neighbours(url, node, self.wakes, self._notify)
+        self._mute = False
+        schema = migrations(TOKENS) if schema is None else schema
+        self._greeting = Greeting(max(migration.number for migration in schema))
         try:
-            with psycopg.Connection.connect(url, autocommit=True, connect_timeout=CONNECT_S) as connection:
-                install(connection)
+            self._address = address(url)
+            with psycopg.Connection.connect(self._address, autocommit=True) as connection:
+                install(connection, known=schema)
         except psycopg.Error as error:
             raise StoreRefused(f"cannot open the PostgreSQL database: {one_line(error)}") from error
+        self.neighbours = Neighbours(self._address, node, self.wakes, self._notify)
 
     # --- running operations
 
@@ -286,7 +271,7 @@ class PostgresStore:
     @property
     def busy(self) -> bool:
         """Whether an operation has not been answered yet."""
-        return bool(self._queue or self._later) or len(self._idle) < len(self._sessions)
+        return bool(self._queue or self._later or self._opening) or len(self._idle) < len(self._sessions)
 
     def describe(self) -> dict[str, Any]:
         """For the status page: where the database is, and how busy this node's connections are."""
@@ -303,6 +288,9 @@ class PostgresStore:
 
     def _pump(self) -> None:
         """Give what waits to whoever is free; have a connection made where nobody is."""
+        if greenlet.getcurrent() is not self._hub:
+            self._hub_soon(self._pump)  # who switches from another greenlet would not be switched back to
+            return
         while self._queue and self._idle:
             session, tx = self._idle.pop()
             # Back in the hub when the greenlet first waits, or is done.
@@ -312,54 +300,89 @@ class PostgresStore:
         if monotonic_ns() >= self._down_until_ns:
             task = asyncio.ensure_future(self._open())
             self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            task.add_done_callback(self._opened)
         elif not self._sessions and not self._opening:
-            self._refuse_all()
+            self._refuse_all(self._why_down)
 
-    def _refuse_all(self) -> None:
+    def _refuse_all(self, why: str) -> None:
         waiting, self._queue = self._queue, deque()
         for work in waiting:
-            _fail(work, StoreUnavailable(self._why_down))
+            _fail(work, StoreUnavailable(why))
 
     async def _open(self) -> None:
         try:
-            session, tx = await connect(self.url, self._texts)
-        except (psycopg.Error, OSError, StatementFailed, SessionLost) as error:
-            self._why_down = f"the database cannot be reached: {one_line(error)}"
-            log.warning("%s", self._why_down)
-            self._down_until_ns = monotonic_ns() + int(self._backoff_s * 1e9)
-            self._backoff_s = min(self._backoff_s * 2, BACKOFF_S[1])
-            if not self._sessions:
-                self._refuse_all()
+            connection = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
+        except (psycopg.Error, OSError) as error:
+            self._unreachable(error)
             return
-        if self._closed:
-            session.close()
-            return
-        self._backoff_s = BACKOFF_S[0]
         assert self._loop is not None  # noqa: S101 (operations arrive on a loop)
         assert self._hub is not None  # noqa: S101
+        session = Session(connection, CONNECT_S)
         session.attach(self._loop, self._hub)
         self._sessions.add(session)
-        self._idle.append((session, tx))
-        self._pump()
+        greenlet.greenlet(self._greet, self._hub).switch(session)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            log.error("a connection could not be made, by a fault of ours", exc_info=fault)
+            self._unreachable(fault)
+        self._settle()
+
+    def _unreachable(self, error: BaseException) -> None:
+        self._why_down = f"the database cannot be used: {one_line(error)}"
+        log.warning("%s", self._why_down)
+        self._down_until_ns = monotonic_ns() + int(self._backoff_s * 1e9)
+        self._backoff_s = min(self._backoff_s * 2, BACKOFF_S[1])
+        if not self._sessions:
+            self._refuse_all(self._why_down)
+
+    def _settle(self) -> None:
+        """Tell who closes the store that nothing is under way any more."""
+        if self._quiet is not None and not self._quiet.done() and not self.busy:
+            self._quiet.set_result(None)
 
     # --- in a greenlet
+
+    def _greet(self, session: Session) -> None:
+        """Have a new connection made fit, then let it serve."""
+        try:
+            self._greeting.greet(session)
+        except (StatementFailed, SessionLost, StoreRefused) as error:
+            session.lose(one_line(error))
+            self._sessions.discard(session)
+            if not self._closed:
+                self._unreachable(error)
+            self._settle()
+            return
+        session.timeout_s = ANSWER_S
+        self._backoff_s = BACKOFF_S[0]
+        self._serve(session, PostgresTx(session, self._texts))
 
     def _serve(self, session: Session, tx: PostgresTx) -> None:
         """Run what waits, transaction after transaction, until nothing does or the connection is lost."""
         while session.lost is None and (batch := self._take()):
             started_ns = monotonic_ns()
-            self._attempt(session, tx, batch)
+            try:
+                self._attempt(session, tx, batch)
+            except Exception as fault:  # whatever it is, nobody must wait for ever
+                log.exception("a transaction ended by a fault of ours")
+                session.lose(f"a fault of ours: {fault}")
+                for work in batch:
+                    _fail(work, fault)
+            if session.retired or session.is_standby:
+                session.lose("it is of no use any more")
             took_ns = monotonic_ns() - started_ns
             if took_ns > SLOW_OPERATION_NS:
                 log.warning("a transaction of %d operations took %d ms", len(batch), took_ns // 1_000_000)
         if session.lost is None:
             self._idle.append((session, tx))
-            return
-        self._sessions.discard(session)
-        if not self._closed:
-            log.warning("a connection to the database is lost: %s", session.lost)
-            self._hub_soon(self._pump)
+        else:
+            self._sessions.discard(session)
+            if not self._closed:
+                log.warning("a connection to the database is lost: %s", session.lost)
+                self._hub_soon(self._pump)
+        self._settle()
 
     def _hub_soon(self, call: Callable[[], None]) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -402,7 +425,7 @@ class PostgresStore:
             return
         if failed is None:
             self._answer(answers, tx.wakes)
-        elif certain(failed):
+        elif is_certain(failed):
             self._failed(session, batch, failed)
         else:
             self._uncertain(batch, failed)
@@ -435,8 +458,14 @@ class PostgresStore:
             if count == 0 or here < count:
                 self.neighbours.tell(key, count and count - here)
 
-    def _notify(self, payload: str) -> Awaitable[Row | None]:
-        return self.transact(lambda tx: tx.one(NOTIFY, channel=CHANNEL, payload=payload))
+    async def _notify(self, payload: str) -> None:
+        if self._mute:
+            return
+        try:
+            await self.transact(lambda tx: tx.one(NOTIFY, channel=CHANNEL, payload=payload))
+        except StatementFailed as failed:
+            self._mute = True
+            log.warning("the database cannot notify, so waits on other nodes end a second later: %s", failed)
 
     def _undo(self, session: Session, batch: list[_Work], answers: list[_Answer]) -> None:
         """An operation was refused after it had written: its writes go, and with them all of the transaction."""
@@ -446,22 +475,32 @@ class PostgresStore:
         else:
             self._again(batch)
 
-    def _failed(self, session: Session, batch: list[_Work], failed: StatementFailed | SessionLost) -> None:
+    def _failed(self, session: Session, batch: list[_Work], failed: Trouble) -> None:
         """The database refused a statement: nothing of the transaction happened."""
         _rollback(session)
-        if isinstance(failed, StatementFailed) and failed.sqlstate.startswith(LEAVES):
+        if is_useless(failed):
             session.lose(str(failed))
+        if is_general(failed):
+            self._retire()
         if len(batch) > 1:
             self._again(batch)
             return
         (work,) = batch
         work.tries += 1
-        tries_max = LOST_TRIES_MAX if isinstance(failed, SessionLost) else TRIES_MAX
-        if lost_race(failed) and work.tries < tries_max and not self._closed and self._loop is not None:
+        if work.tries < tries_max(failed) and not self._closed and self._loop is not None:
             self._later += 1
             self._loop.call_later(RETRY_S * (work.tries - 1), self._return, work)
         else:
+            log.log(logging.DEBUG if work.tries == 1 else logging.WARNING, "an operation was given up: %s", failed)
             _fail(work, verdict(failed))
+
+    def _retire(self) -> None:
+        """Have every connection made anew: at once, or when it has answered."""
+        for session in self._sessions:
+            session.retired = True
+        for session, _ in self._idle:
+            session.lose("it is of no use any more")
+        self._forget_lost()
 
     def _again(self, batch: list[_Work]) -> None:
         for work in reversed(batch):
@@ -475,11 +514,11 @@ class PostgresStore:
         self._queue.appendleft(work)
         self._pump()
 
-    def _uncertain(self, batch: list[_Work], failed: StatementFailed | SessionLost) -> None:
+    def _uncertain(self, batch: list[_Work], failed: Trouble) -> None:
         """The commit was not confirmed. It may have happened: no operation may run again by itself."""
         log.warning("a commit was not confirmed: %s", failed)
         for work in batch:
-            _fail(work, _unconfirmed(failed))
+            _fail(work, unconfirmed(failed))
 
     # --- time
 
@@ -487,17 +526,20 @@ class PostgresStore:
         """Give up connections that do not answer; wake whom no notification may have reached."""
         assert self._loop is not None  # noqa: S101 (called by its timer)
         self._watch = self._loop.call_later(WATCH_S, self._look)
-        latest_ns = monotonic_ns() - int(ANSWER_S * 1e9)
         for session in list(self._sessions):
-            if 0 < session.waiting_since_ns < latest_ns:
-                session.lose(f"no answer within {ANSWER_S:.0f} s")
+            session.look()
+        latest_ns = monotonic_ns() - int(ANSWER_S * 1e9)
         while self._queue and self._queue[0].arrived_ns < latest_ns:
             _fail(self._queue.popleft(), StoreUnavailable("no connection to the database became free in time"))
+        self._forget_lost()
+        self.neighbours.look()
+        self._pump()
+
+    def _forget_lost(self) -> None:
+        """Connections that broke while nobody used them."""
         for session, tx in [pair for pair in self._idle if pair[0].lost is not None]:
             self._idle.remove((session, tx))
             self._sessions.discard(session)
-        self.neighbours.look()
-        self._pump()
 
     # --- without an event loop
 
@@ -507,34 +549,51 @@ class PostgresStore:
         while True:
             tries += 1
             session, tx = self._blocking()
-            tx.start(patient=True)
-            try:
-                result = work(tx)
-            except BaseException as error:
-                _rollback(session)
-                if tx.failed is None:
-                    raise
-                if lost_race(tx.failed) and tries < TRIES_MAX:
-                    continue
-                raise verdict(tx.failed) from error
+            result, failed, sure = self._run_once(session, tx, work)
+            if failed is None:
+                for key, count in tx.wakes:
+                    self.wakes.wake(key, count)
+                return result  # type: ignore[no-any-return]
+            if not sure:
+                raise unconfirmed(failed)
+            if tries >= tries_max(failed):
+                raise verdict(failed)
+
+    def _run_once(
+        self, session: Session, tx: PostgresTx, work: Callable[[Tx], Any]
+    ) -> tuple[Any, Trouble | None, bool]:
+        """One try; answers the result, or what went wrong and whether it is sure that nothing happened."""
+        tx.start(patient=True)
+        try:
+            result = work(tx)
+        except BaseException:
+            _rollback(session)
+            if tx.failed is None:
+                raise
+            result = None
+        failed, sure = tx.failed, True
+        if failed is None:
             failed = tx.commit()
-            if failed is not None:
-                _rollback(session)
-                if certain(failed) and lost_race(failed) and tries < TRIES_MAX:
-                    continue
-                raise verdict(failed) if certain(failed) else _unconfirmed(failed)
-            for key, count in tx.wakes:
-                self.wakes.wake(key, count)
-            return result
+            sure = failed is None or is_certain(failed)
+        if failed is not None:
+            _rollback(session)
+            if is_useless(failed):
+                session.lose(str(failed))
+        return result, failed, sure
 
     def _blocking(self) -> tuple[Session, PostgresTx]:
         if self._inline is None or self._inline[0].lost is not None:
             try:
-                connection = psycopg.Connection.connect(self.url, autocommit=True, connect_timeout=CONNECT_S)
-                connection.execute(GREETING)
+                connection = psycopg.Connection.connect(self._address, autocommit=True)
             except psycopg.Error as error:
                 raise StoreUnavailable(f"the database cannot be reached: {one_line(error)}") from error
-            session = Session(connection, ANSWER_S)
+            session = Session(connection, CONNECT_S)
+            try:
+                self._greeting.greet(session)
+            except (StatementFailed, SessionLost, StoreRefused) as error:
+                session.lose(one_line(error))
+                raise StoreUnavailable(f"the database cannot be used: {one_line(error)}") from error
+            session.timeout_s = ANSWER_S
             self._inline = (session, PostgresTx(session, self._texts))
         return self._inline
 
@@ -546,14 +605,16 @@ class PostgresStore:
     # --- the end
 
     async def close(self) -> None:
-        """Finish what is under way and close every connection."""
-        while self._queue or self._later or self._opening or len(self._idle) < len(self._sessions):
-            await self.transact(_nothing)
-            await asyncio.sleep(0)
+        """Finish what is under way, unless that takes too long, and close every connection."""
+        if self._loop is not None and self.busy:
+            self._quiet = self._loop.create_future()
+            await asyncio.wait([self._quiet], timeout=CLOSE_S)
+            if not self._quiet.done():
+                log.warning("the store is closed though %d operations wait for the database", len(self._queue))
         self.close_now()
 
     def close_now(self) -> None:
-        """Close every connection without an event loop."""
+        """Close every connection; what is under way is told that the store is unavailable."""
         self._closed = True
         self.neighbours.close_now()
         if self._watch is not None:
@@ -562,6 +623,7 @@ class PostgresStore:
             task.cancel()
         for session in [*self._sessions, *([self._inline[0]] if self._inline else [])]:
             session.close()
+        self._refuse_all("the store is closed")
         self._sessions.clear()
         self._idle.clear()
         self._inline = None
@@ -581,22 +643,9 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _nothing(_tx: Tx) -> None:
-    return None
-
-
 def _fail(work: _Work, error: BaseException) -> None:
-    if not work.future.done():
+    if not work.future.done() and not work.future.get_loop().is_closed():
         work.future.set_exception(error)
-
-
-def certain(failed: StatementFailed | SessionLost) -> bool:
-    """Whether a commit that failed so is known not to have happened."""
-    return isinstance(failed, StatementFailed) and not failed.sqlstate.startswith(LEAVES)
-
-
-def _unconfirmed(failed: StatementFailed | SessionLost) -> StoreUnavailable:
-    return StoreUnavailable(f"the commit was not confirmed: {failed}")
 
 
 def _rollback(session: Session) -> None:
@@ -606,26 +655,3 @@ def _rollback(session: Session) -> None:
             session.execute(ROLLBACK)
         except (StatementFailed, SessionLost) as failed:
             session.lose(str(failed))
-
-
-def lost_race(failed: StatementFailed | SessionLost) -> bool:
-    """Whether the operation may run again: it lost against another, or its connection before the commit."""
-    return isinstance(failed, SessionLost) or failed.sqlstate in LOST_RACES
-
-
-def verdict(failed: StatementFailed | SessionLost) -> BaseException:
-    """What the caller is told: a state of the database that passes, or a fault of ours."""
-    if isinstance(failed, SessionLost):
-        return StoreUnavailable(f"the connection to the database is lost: {failed}")
-    state = failed.sqlstate
-    if state in LOST_RACES or state == READ_ONLY or state.startswith(ENVIRONMENT):
-        return StoreUnavailable(str(failed))
-    return failed
-
-
-async def connect(url: str, texts: dict[str, Statement]) -> tuple[Session, PostgresTx]:
-    """A connection of the pool, ready for transactions."""
-    connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=CONNECT_S)
-    await connection.execute(GREETING)
-    session = Session(connection, ANSWER_S)
-    return session, PostgresTx(session, texts)

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import greenlet
 import psycopg
-from psycopg import pq
+from psycopg import adapters, pq
+from psycopg.abc import Buffer
+from psycopg.adapt import AdaptersMap, Loader, Transformer
 
 from waypost.clock import monotonic_ns
 from waypost.store.store import Row, TextRefused
@@ -21,6 +23,9 @@ from waypost.store.store import Row, TextRefused
 _NAME = re.compile(r"'[^']*'|(?<!:):(?P<name>[a-z_]\w*)")
 
 _ONE_ROW = re.compile(r"insert into (?!.*\b(on conflict|returning|select)\b)", re.IGNORECASE | re.DOTALL)
+
+_WARNING = b"01000"
+"""SQLSTATE of a warning without one of its own."""
 
 SYNC = pq.ExecStatus.PIPELINE_SYNC
 FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
@@ -88,12 +93,30 @@ def _encode(value: Any) -> tuple[bytes | None, int]:
     raise TypeError(f"a {type(value).__name__} cannot be a parameter")
 
 
-_DECODERS: dict[int, Callable[[bytes], Any]] = {
-    16: lambda value: int(value == b"t"),  # bool, as SQLite has it
-    17: lambda value: bytes.fromhex(value[2:].decode()),  # bytea
-    20: int, 21: int, 23: int,
-    1700: int,  # numeric: the sum of BIGINTs; no column holds fractions
-}  # fmt: skip
+class _Bool(Loader):
+    def load(self, data: Buffer) -> int:
+        """0 or 1, as SQLite has it."""
+        return int(bytes(data) == b"t")
+
+
+class _Numeric(Loader):
+    def load(self, data: Buffer) -> int:
+        """The sum of BIGINTs; no column holds fractions."""
+        return int(bytes(data))
+
+
+class _Rows:
+    """What psycopg decodes values by: its own ways, and these."""
+
+    connection = None
+
+    def __init__(self) -> None:
+        self.adapters = AdaptersMap(adapters)
+        self.adapters.register_loader("bool", _Bool)
+        self.adapters.register_loader("numeric", _Numeric)
+
+
+_decoder = Transformer(_Rows())
 
 
 def rows_of(result: pq.abc.PGresult) -> list[Row]:
@@ -101,12 +124,10 @@ def rows_of(result: pq.abc.PGresult) -> list[Row]:
     count = result.ntuples
     if not count:
         return []
-    value = result.get_value
-    columns = [(column, _DECODERS.get(result.ftype(column), bytes.decode)) for column in range(result.nfields)]
-    return [
-        tuple([None if (cell := value(row, column)) is None else decode(cell) for column, decode in columns])
-        for row in range(count)
-    ]
+    _decoder.set_pgresult(result)
+    rows = _decoder.load_rows(0, count, tuple)
+    _decoder.set_pgresult(None)  # it may be large
+    return rows
 
 
 class Session:
@@ -127,8 +148,10 @@ class Session:
         self._on_notify = on_notify
         self._on_lost = on_lost
         self._connection = connection  # kept: its end would be that of its libpq connection
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
+        """Of a wait that goes on now, or comes."""
         self._raw = connection.pgconn
+        self._raw.notice_handler = self._notice
         self._raw.nonblocking = 1
         self._raw.enter_pipeline_mode()
         self._socket = self._raw.socket
@@ -144,6 +167,15 @@ class Session:
         """When the wait that goes on began; 0: nobody waits."""
         self.lost: SessionLost | None = None
         """Why nothing more will come of it."""
+        self.retired = False
+        """Whether it is to be given up after the transaction that it is in."""
+        self.warned = ""
+        """What the database warned of since this was emptied."""
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether it leads to a standby; the database says so unasked, and when that changes."""
+        return self.lost is None and self._raw.parameter_status(b"in_hot_standby") == b"on"
 
     @property
     def process(self) -> int:
@@ -159,34 +191,45 @@ class Session:
         """Run ``before``, then what is asked, in one round trip. Raises StatementFailed, SessionLost."""
         if self.lost is not None:
             raise self.lost
-        fresh: list[tuple[bytes, bytes]] = []
+        prepared: list[tuple[bytes, bytes] | None] = []
+        fresh: dict[bytes, bytes] = {}
         try:
             for one in before:
-                self._raw.send_query_prepared(self._name(one.statement, fresh), one.values, one.formats, TEXT)
-            self._raw.send_query_prepared(self._name(asked.statement, fresh), asked.values, asked.formats, TEXT)
+                self._send(one, fresh, prepared)
+            self._send(asked, fresh, prepared)
             self._raw.pipeline_sync()
             self._answered = False
             self._write()
+            self._wait()
         except psycopg.OperationalError as error:
             raise self.lose(str(error)) from error
-        self._wait()
+        except greenlet.GreenletExit:
+            self.lose("nobody waits for the answer any more")
+            raise
         results, self._results = self._results, []
-        for result in results:
+        for result, preparation in zip(results, prepared, strict=False):
             if result.status in FAILED:
                 raise _failure(result)
-        self._prepared.update(fresh)
+            if preparation is not None:
+                text, name = preparation
+                self._prepared[text] = name
         return results[-1]
 
-    def _name(self, statement: Statement, fresh: list[tuple[bytes, bytes]]) -> bytes:
-        """The name of a prepared statement; it is prepared on the way where it was not before."""
-        name = self._prepared.get(statement.text)
+    def _send(self, asked: Asked, fresh: dict[bytes, bytes], results: list[tuple[bytes, bytes] | None]) -> None:
+        """Send a statement; it is prepared on the way where it was not before.
+
+        Adds to ``results`` what each result will mean: the text and name of a prepared statement, or None.
+        """
+        text = asked.statement.text
+        name = self._prepared.get(text) or fresh.get(text)
         if name is None:
             # A name is never used twice: nobody knows how far a failed segment came.
             self._named += 1
-            name = b"w%d" % self._named
-            self._raw.send_prepare(name, statement.text)
-            fresh.append((statement.text, name))
-        return name
+            name = fresh[text] = b"w%d" % self._named
+            self._raw.send_prepare(name, text)
+            results.append((text, name))
+        self._raw.send_query_prepared(name, asked.values, asked.formats, TEXT)
+        results.append(None)
 
     # --- waiting
 
@@ -209,9 +252,9 @@ class Session:
         poll = select.poll()
         while not self._answered and self.lost is None:
             poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._writing else 0))
-            ready = poll.poll(self._timeout_s * 1_000)
+            ready = poll.poll(self.timeout_s * 1_000)
             if not ready:
-                self.lose(f"no answer within {self._timeout_s:.0f} s")
+                self.lose(f"no answer within {self.timeout_s:.0f} s")
                 return
             if ready[0][1] & select.POLLOUT:
                 self._writable()
@@ -236,26 +279,50 @@ class Session:
 
     def _readable(self) -> None:
         try:
-            self._raw.consume_input()
-            if self._writing:
-                self._write()
-            while self._on_notify is not None and (notify := self._raw.notifies()) is not None:
-                self._on_notify(notify.extra)
-            while not self._answered and not self._raw.is_busy():
-                result = self._raw.get_result()
-                if result is None:
-                    if self._raw.status == pq.ConnStatus.BAD:
-                        self.lose(_text(self._raw.error_message))
-                        return
-                elif result.status == SYNC:
-                    self._answered = True
-                else:
-                    self._results.append(result)
+            self._read()
+            # uvloop calls once, and never again, where an error follows the data (the database died with a statement
+            # unread): what an answer is waited for is read until nothing more is there.
+            while self.lost is None and not self._answered and self._unread():
+                self._read()
         except psycopg.OperationalError as error:
             self.lose(str(error))
             return
         if self._answered and self._waiting is not None:
             self._waiting.switch()
+
+    def look(self) -> None:
+        """Read what the event loop said nothing of; give up a wait that takes too long. Called now and then."""
+        if 0 < self.waiting_since_ns < monotonic_ns() - int(self.timeout_s * 1e9):
+            self.lose(f"no answer within {self.timeout_s:.0f} s")
+        elif self.lost is None and self._unread():
+            self._readable()
+
+    def _unread(self) -> bool:
+        """Whether the socket has data, an error or its end to show."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _read(self) -> None:
+        self._raw.consume_input()
+        if self._writing:
+            self._write()
+        while self._on_notify is not None and (notify := self._raw.notifies()) is not None:
+            self._on_notify(notify.extra)
+        while not self._answered and not self._raw.is_busy():
+            result = self._raw.get_result()
+            if result is None:
+                if self._raw.status == pq.ConnStatus.BAD:
+                    self.lose(_text(self._raw.error_message))
+                    return
+            elif result.status == SYNC:
+                self._answered = True
+            else:
+                self._results.append(result)
+
+    def _notice(self, notice: pq.abc.PGresult) -> None:
+        if notice.error_field(pq.DiagnosticField.SQLSTATE) == _WARNING:
+            self.warned = _text(notice.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"")
 
     # --- the end
 
@@ -266,6 +333,7 @@ class Session:
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.remove_reader(self._socket)
                 self._loop.remove_writer(self._socket)
+            self._raw.notice_handler = None
             self._raw.finish()
             if self._on_lost is not None:
                 self._on_lost()
