@@ -268,16 +268,6 @@ def test_an_execution_that_is_not_there(world: World) -> None:
         )
 
 
-def test_the_end_wakes_who_waits_for_it(world: World) -> None:
-    arn = world.start(WAIT)
-    woken: list[str] = []
-    world.store.wakes.park((f"states:execution:{arn}",), lambda: woken.append("here"))
-    world.pass_time(59_000)
-    assert woken == []
-    world.pass_time(1_000)
-    assert woken == ["here"]
-
-
 def test_a_trace_header_is_shown(world: World) -> None:
     machine = world.machine(PASS)
     arn = world.run("StartExecution", stateMachineArn=machine, traceHeader="Root=1")["executionArn"]

@@ -35,11 +35,6 @@ class Start(msgspec.Struct, frozen=True):
     trace: str
 
 
-def wake_key(arn: str) -> str:
-    """Woken when the execution ends."""
-    return f"states:execution:{arn}"
-
-
 def begin(tx: Tx, ctx: Context, start: Start) -> None:
     """Bring an execution to life and run it as far as one transaction may.
 
@@ -48,7 +43,7 @@ def begin(tx: Tx, ctx: Context, start: Start) -> None:
     ref = start.ref
     if ctx.wire == "internal":
         _insert(tx, ctx, start, None)
-        tx.run(Q.insert_run, execution=ref.id, machine=ref.machine, revision=ref.revision, armed=0, head="")
+        tx.run(Q.insert_run, execution=ref.id, machine=ref.machine, revision=ref.revision, armed=0, head="", body=None)
         _promise_continue(tx, ctx, ref.id)
         return
     rows = Rows(tx, ctx, ref, program_of(tx, start.digest, ref.revision), stored=False)
@@ -58,15 +53,18 @@ def begin(tx: Tx, ctx: Context, start: Start) -> None:
     _save(rows, finish, stored_execution=False)
 
 
-def advance(tx: Tx, ctx: Context, execution: int, event: Event, *, fired: str = "", spent: str = "") -> bool:
+def advance(tx: Tx, ctx: Context, execution: int, event: Event, *, fired: str = "") -> bool:
     """Apply an event to a running execution; False when it ended before, or the event was about an older attempt.
 
-    ``fired`` names the branch whose job delivers the event, ``spent`` the token that was taken for it.
+    ``fired`` names the branch whose job delivers the event.
     """
     rows = load(tx, ctx, execution)
-    if rows is None:
-        return False
-    rows.fired, rows.spent = fired, spent
+    return rows is not None and deliver(rows, event, fired=fired)
+
+
+def deliver(rows: Rows, event: Event, *, fired: str = "") -> bool:
+    """The same, to an execution that was loaded in this transaction and not moved since."""
+    rows.fired = fired
     finish = _drain(rows, event)
     _save(rows, finish, stored_execution=True)
     return bool(rows.history) or finish is not None
@@ -77,12 +75,12 @@ def load(tx: Tx, ctx: Context, execution: int) -> Rows | None:
     row = tx.one(Q.lock_run, execution=execution)
     if row is None:
         return None
-    _, armed, head, machine, name, status, revision, digest, role_arn = row
-    ref = Ref(execution, machine, name, revision, role_arn)
+    armed, head, body, spent, account, region, status, machine, name, revision, digest, role_arn = row
+    ref = Ref(execution, machine, name, revision, role_arn, account, region)
     rows = Rows(tx, ctx, ref, program_of(tx, digest, revision), stored=True)
     rows.doomed = status == "DELETING"
     if head:
-        rows.adopt(head, armed)
+        rows.adopt(head, armed, body, spent)
     return rows
 
 
@@ -247,7 +245,7 @@ def stopped(ctx: Context, error: str | None, cause: str | None) -> Stop:
 
 def _insert(tx: Tx, ctx: Context, start: Start, finish: Finish | None) -> None:
     ended = finish is not None
-    tx.run(
+    tx.send(
         Q.insert_execution, id=start.ref.id, machine=start.ref.machine, name=start.name,
         revision=start.ref.revision, status=finish.status if finish else "RUNNING", started_at=ctx.now_ms,
         stopped_at=ctx.now_ms if ended else None, listed_at=ctx.now_ms, trace=start.trace,
@@ -265,13 +263,12 @@ def _save(rows: Rows, finish: Finish | None, *, stored_execution: bool) -> None:
         return
     rows.end()
     if stored_execution:
-        tx.run(
-            Q.end_execution, id=rows.ref.id, status=finish.status, now=ctx.now_ms, error=finish.error,
-            cause=finish.cause, output=finish.output,
+        tx.send(
+            Q.end_execution, machine=rows.ref.machine, id=rows.ref.id, status=finish.status, now=ctx.now_ms,
+            error=finish.error, cause=finish.cause, output=finish.output,
         )  # fmt: skip
-    if rows.doomed and tx.one(Q.any_running, machine=rows.ref.machine) is None:
-        remove_machine(tx, ctx, rows.ref.machine)
-    tx.wake(wake_key(rows.execution.arn), 0)
+    if rows.doomed:
+        remove_if_idle(tx, ctx, rows.ref.machine)
 
 
 def _promise_continue(tx: Tx, ctx: Context, execution: int) -> None:
@@ -286,10 +283,23 @@ def sweep_key(machine: int) -> str:
     return f"states:machine:{machine}"
 
 
+def remove_if_idle(tx: Tx, ctx: Context, machine: int) -> bool:
+    """Remove a machine that is being deleted, unless an execution runs; whether it is gone.
+
+    Who ends an execution locks the machine before the look, so that of the last two one sees that the other has ended.
+    """
+    if tx.one(Q.take_machine, id=machine) is None:
+        return True
+    if tx.one(Q.any_running, machine=machine) is not None:
+        return False
+    remove_machine(tx, ctx, machine)
+    return True
+
+
 def remove_machine(tx: Tx, ctx: Context, machine: int) -> None:
-    """The last execution ended: the machine goes now, the records of its executions soon after."""
-    tx.run(Q.delete_machine, id=machine)
-    tx.run(Q.delete_tags, resource=machine)
+    """No execution runs, and none can begin: the machine goes now, the records of its executions soon after."""
+    tx.send(Q.delete_machine, id=machine)
+    tx.send(Q.delete_tags, resource=machine)
     jobs.drop(tx, sweep_key(machine))
     jobs.enqueue(
         tx, ctx, kind="states.sweep", key=sweep_key(machine), run_at_ms=ctx.now_ms, payload={"machine": machine}

@@ -9,8 +9,8 @@ from waypost.aws.errors import AwsError
 from waypost.runtimes.invocation import FunctionOutcome, FunctionThrottled, RuntimeMissing
 from waypost.service import Again, Context, Job, JobResult, Perform
 from waypost.services.states import driver, integrations
-from waypost.services.states.integrations.task import Call, Integration, Invoke, Reply, Task, TaskFailed
-from waypost.services.states.limits import RETENTION_MS, SWEEP_BATCH, SWEEP_EVERY_MS
+from waypost.services.states.integrations.task import Integration, Invoke, Reply, Task, TaskFailed
+from waypost.services.states.limits import REMOVE_EVERY_MS, RETENTION_MS, SWEEP_BATCH, SWEEP_EVERY_MS
 from waypost.services.states.queries import Q
 from waypost.store.store import Tx
 
@@ -42,7 +42,7 @@ def settle(tx: Tx, ctx: Context, job: Job) -> JobResult:
         at_ms=ctx.now_ms, seed="", branch=payload["branch"], attempt=payload["attempt"],
         output=payload["output"], error=payload["error"], cause=payload["cause"],
     )  # fmt: skip
-    driver.advance(tx, ctx, payload["execution"], event, spent=payload["token"])
+    driver.advance(tx, ctx, payload["execution"], event)
     return None
 
 
@@ -59,18 +59,13 @@ def task(tx: Tx, ctx: Context, job: Job) -> JobResult:
     wanted = Task(command.resource, command.parameters)
     try:
         plan = integration.plan(wanted)
-        if isinstance(plan, Call):
-            _feed(tx, ctx, execution, driver.called(tx, ctx, integration, wanted, plan, command))
-            return None
-        return _invoke(tx, ctx, execution, integration, wanted, plan, command)
+        if isinstance(plan, Invoke):
+            return _invoke(tx, ctx, execution, integration, wanted, plan, command)
+        event: Event = driver.called(tx, ctx, integration, wanted, plan, command)
     except TaskFailed as failed:
-        _feed(tx, ctx, execution, driver.failed_task(ctx, command.branch, command.attempt, failed))
-        return None
-
-
-def _feed(tx: Tx, ctx: Context, execution: int, event: Any) -> None:
-    about: Event = event
-    driver.advance(tx, ctx, execution, about, fired=event.branch)
+        event = driver.failed_task(ctx, command.branch, command.attempt, failed)
+    driver.deliver(rows, event, fired=command.branch)
+    return None
 
 
 def _invoke(
@@ -100,12 +95,12 @@ def _invoked(
 ) -> JobResult:
     """The function ran, or could not."""
     reply = Reply(request_id, ctx.now_ms)
+    event: Event
     try:
-        output = _returned(integration, wanted, outcome, version, reply)
+        event = driver.answered(ctx, command, _returned(integration, wanted, outcome, version, reply))
     except TaskFailed as failed:
-        _feed(tx, ctx, execution, driver.failed_task(ctx, command.branch, command.attempt, failed))
-    else:
-        _feed(tx, ctx, execution, driver.answered(ctx, command, output))
+        event = driver.failed_task(ctx, command.branch, command.attempt, failed)
+    driver.advance(tx, ctx, execution, event, fired=command.branch)
     return None
 
 
@@ -120,19 +115,26 @@ def _returned(integration: Integration, wanted: Task, outcome: Any, version: str
 
 
 def sweep(tx: Tx, ctx: Context, job: Job) -> JobResult:
-    """states.sweep: executions past their retention go; all of them when their machine is gone. Once a day."""
+    """states.sweep: executions past their retention go; all of them when their machine is gone. Once a day.
+
+    A machine that is being deleted goes with its last execution; where that was missed, it goes here.
+    """
     machine = job.payload["machine"]
-    gone = tx.one(Q.machine_status, id=machine) is None
+    row = tx.one(Q.machine_status, id=machine)
+    if row is not None and row[0] == "DELETING" and not driver.remove_if_idle(tx, ctx, machine):
+        pause_ms = job.payload.get("pause", REMOVE_EVERY_MS)
+        return Again(ctx.now_ms + pause_ms, {**job.payload, "pause": min(pause_ms * 2, SWEEP_EVERY_MS)})
+    gone = row is None or row[0] == "DELETING"
     before = ctx.now_ms + 1 if gone else ctx.now_ms - RETENTION_MS
     left = SWEEP_BATCH
     for status in _ENDED:
         for (execution,) in tx.all(Q.ended_executions, machine=machine, status=status, before=before, max=left):
-            tx.run(Q.delete_history, execution=execution)
-            tx.run(Q.delete_execution, id=execution)
+            tx.send(Q.delete_history, execution=execution)
+            tx.send(Q.delete_execution, machine=machine, id=execution)
             left -= 1
         if left == 0:
             return Again(ctx.now_ms)
     if gone:
-        tx.run(Q.delete_revisions, machine=machine)
+        tx.send(Q.delete_revisions, machine=machine)
         return None
     return Again(ctx.now_ms + SWEEP_EVERY_MS)

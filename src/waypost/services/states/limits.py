@@ -22,9 +22,14 @@ HISTORY_PAGE_BYTES = 4 << 20
 """About how much of a history one response holds, however many events were asked for."""
 HISTORY_ROW_BYTES = 1 << 20
 """About how much history one row holds at most."""
+BODY_INLINE_CHARS = 1_500
+"""The root branch's documents lie in the execution's run where they are no longer: each step writes them again."""
 SWEEP_BATCH = 200
 """Executions removed in one transaction."""
 SWEEP_EVERY_MS = 86_400_000
 """How often a machine's expired executions are looked for."""
+REMOVE_EVERY_MS = 1_000
+"""How soon it is looked whether a machine that is being deleted may go; then after twice as long, and so on. Its last
+execution removes it as a rule; this is for one that ended in the same instant in which the deletion began."""
 PROGRAMS_MAX = 500
 """Compiled definitions kept in memory."""

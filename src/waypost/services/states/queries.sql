@@ -1,23 +1,49 @@
--- Step Functions. Everything of an execution is found by its id; a machine's executions by machine and name.
+-- Step Functions. What moves with an execution is found by its id; the record of an execution by its machine and its id
+-- or name. So the rows of each can lie together on one of many databases.
+--
+-- Whoever moves an execution locks its run first, and then waits for nothing that another holds while it waits for a run:
+-- jobs and activities' tasks that somebody has in hand are left to them. Whoever ends the last execution of a machine that
+-- is being deleted locks the machine after that.
 
--- name: find_machine : with the revision in force, up to but not including its definition
-SELECT m.id, m.status, m.created_at, v.id, v.revision_id, v.digest, v.role_arn, v.configuration, v.created_at
-FROM states_machine m JOIN states_revision v ON v.id = m.revision
-WHERE m.account = :account AND m.region = :region AND m.name = :name;
+-- name: find_machine : with the revision in force, but for its definition
+SELECT id, status, created_at, revision, revision_id, digest, role_arn, configuration, revised_at
+FROM states_machine WHERE account = :account AND region = :region AND name = :name;
+
+-- name: start_machine : the same of one that can be started; it is not removed before the transaction's end. One that is
+-- being deleted is not locked: its removal waits for starts that came before, and must not wait for those that come after
+SELECT id, status, created_at, revision, revision_id, digest, role_arn, configuration, revised_at
+FROM states_machine WHERE account = :account AND region = :region AND name = :name AND status = 'ACTIVE' {for_key_share};
+
+-- name: lock_machine : the same, for who changes it or its tags; executions start meanwhile
+SELECT id, status, created_at, revision, revision_id, digest, role_arn, configuration, revised_at
+FROM states_machine WHERE account = :account AND region = :region AND name = :name {for_no_key_update};
+
+-- name: machine_id : where the executions are that an ARN names
+SELECT id FROM states_machine WHERE account = :account AND region = :region AND name = :name;
+
+-- name: claim_machine : to remove it at once; nothing where an execution is being started at this moment
+SELECT id FROM states_machine WHERE id = :id {skip_locked};
+
+-- name: take_machine : to remove it: starts that are under way are waited for, and whoever else wants to remove it waits
+SELECT status FROM states_machine WHERE id = :id {for_update};
 
 -- name: get_definition : what find_machine leaves out
 SELECT definition FROM states_revision WHERE id = :id;
 
 -- name: insert_machine : its first revision is inserted with it
-INSERT INTO states_machine (id, account, region, name, status, revision, created_at)
-VALUES (:id, :account, :region, :name, 'ACTIVE', :revision, :now);
+INSERT INTO states_machine
+  (id, account, region, name, status, revision, created_at, revision_id, digest, role_arn, configuration, revised_at)
+VALUES
+  (:id, :account, :region, :name, 'ACTIVE', :revision, :now, '', :digest, :role_arn, :configuration, :now);
 
 -- name: insert_revision : revisions are never changed
 INSERT INTO states_revision (id, machine, revision_id, created_at, role_arn, configuration, digest, definition)
 VALUES (:id, :machine, :revision_id, :now, :role_arn, :configuration, :digest, :definition);
 
 -- name: set_revision : executions that start from now on use it
-UPDATE states_machine SET revision = :revision WHERE id = :id;
+UPDATE states_machine SET revision = :revision, revision_id = :revision_id, digest = :digest, role_arn = :role_arn,
+  configuration = :configuration, revised_at = :now
+WHERE id = :id;
 
 -- name: list_machines : in the order of their names, for one page
 SELECT name, created_at FROM states_machine
@@ -51,15 +77,12 @@ DELETE FROM states_tag WHERE resource = :resource;
 -- name: named_execution : does the name stand for this very start
 SELECT id, status, started_at, input FROM states_execution WHERE machine = :machine AND name = :name;
 
--- name: find_execution : by the two names in its ARN
-SELECT e.id, e.status, e.started_at, e.stopped_at, e.revision, e.trace, e.error, e.cause, e.output, e.input
-FROM states_machine m JOIN states_execution e ON e.machine = m.id
-WHERE m.account = :account AND m.region = :region AND m.name = :machine AND e.name = :name;
+-- name: find_execution : by its name
+SELECT id, status, started_at, stopped_at, revision, trace, error, cause, output, input
+FROM states_execution WHERE machine = :machine AND name = :name;
 
 -- name: find_execution_id : the same without its documents
-SELECT e.id, e.status, e.stopped_at, e.revision
-FROM states_machine m JOIN states_execution e ON e.machine = m.id
-WHERE m.account = :account AND m.region = :region AND m.name = :machine AND e.name = :name;
+SELECT id, status, stopped_at, revision FROM states_execution WHERE machine = :machine AND name = :name;
 
 -- name: get_revision : what an execution was started with
 SELECT revision_id, created_at, role_arn, configuration, digest, definition FROM states_revision WHERE id = :id;
@@ -74,7 +97,7 @@ VALUES
 -- name: end_execution : once
 UPDATE states_execution
 SET status = :status, stopped_at = :now, listed_at = :now, error = :error, cause = :cause, output = :output
-WHERE id = :id;
+WHERE machine = :machine AND id = :id;
 
 -- name: list_executions : those of one status, newest first, for one page
 SELECT listed_at, id, name, status, started_at, stopped_at FROM states_execution
@@ -90,7 +113,7 @@ SELECT id FROM states_execution WHERE machine = :machine AND status = :status AN
 ORDER BY listed_at LIMIT :max;
 
 -- name: delete_execution : after its retention, or with its machine
-DELETE FROM states_execution WHERE id = :id;
+DELETE FROM states_execution WHERE machine = :machine AND id = :id;
 
 -- name: delete_history : with its execution
 DELETE FROM states_history WHERE execution = :execution;
@@ -109,27 +132,33 @@ SELECT first, events FROM states_history WHERE execution = :execution AND first 
 ORDER BY first DESC LIMIT :max;
 
 -- name: lock_run : the run is locked until the end of the transaction: on SQLite there is only one writer
-SELECT r.version, r.armed, r.head, r.machine, m.name, m.status, v.id, v.digest, v.role_arn
+SELECT r.armed, r.head, r.body, r.spent, m.account, m.region, m.status, r.machine, m.name, v.id, v.digest, v.role_arn
 FROM states_run r JOIN states_machine m ON m.id = r.machine JOIN states_revision v ON v.id = r.revision
 WHERE r.execution = :execution;
 
--- name: lock_run [postgres]
-SELECT r.version, r.armed, r.head, r.machine, m.name, m.status, v.id, v.digest, v.role_arn
+-- name: lock_run [postgres] : after a wait the run is as it is now, the machine as it was before: its status may be old
+SELECT r.armed, r.head, r.body, r.spent, m.account, m.region, m.status, r.machine, m.name, v.id, v.digest, v.role_arn
 FROM states_run r JOIN states_machine m ON m.id = r.machine JOIN states_revision v ON v.id = r.revision
 WHERE r.execution = :execution FOR UPDATE OF r;
 
 -- name: insert_run : an execution goes on after its first transaction
-INSERT INTO states_run (execution, version, machine, revision, armed, head)
-VALUES (:execution, 1, :machine, :revision, :armed, :head);
+INSERT INTO states_run (execution, version, machine, revision, armed, head, body, spent)
+VALUES (:execution, 1, :machine, :revision, :armed, :head, :body, '');
 
 -- name: update_run : the root branch's head lives in the run
-UPDATE states_run SET version = version + 1, armed = :armed, head = :head WHERE execution = :execution;
+UPDATE states_run SET armed = :armed, head = :head WHERE execution = :execution;
+
+-- name: rewrite_run : and its body, unless that is long: then it is NULL here and lies with the others
+UPDATE states_run SET armed = :armed, head = :head, body = :body WHERE execution = :execution;
+
+-- name: spend_token : the root branch's token was used, and a job will carry the outcome to it
+UPDATE states_run SET spent = :token WHERE execution = :execution;
 
 -- name: delete_run : the execution ended
 DELETE FROM states_run WHERE execution = :execution;
 
 -- name: run_constants : what the context object shows; read only when a state asks
-SELECT name, started_at, input FROM states_execution WHERE id = :id;
+SELECT name, started_at, input FROM states_execution WHERE machine = :machine AND id = :id;
 
 -- name: get_branch : one head
 SELECT head, armed FROM states_branch WHERE execution = :execution AND branch = :branch;
@@ -142,10 +171,12 @@ SELECT b.branch, b.place, y.body FROM states_branch b
 JOIN states_body y ON y.execution = b.execution AND y.branch = b.branch
 WHERE b.execution = :execution AND b.parent = :parent ORDER BY b.place;
 
--- name: put_branch : new or changed
+-- name: insert_branch : a branch's name is never used twice
 INSERT INTO states_branch (execution, branch, parent, place, armed, head)
-VALUES (:execution, :branch, :parent, :place, :armed, :head)
-ON CONFLICT (execution, branch) DO UPDATE SET armed = excluded.armed, head = excluded.head;
+VALUES (:execution, :branch, :parent, :place, :armed, :head);
+
+-- name: update_branch : the head changes, the place does not
+UPDATE states_branch SET armed = :armed, head = :head WHERE execution = :execution AND branch = :branch;
 
 -- name: delete_branch : the branch was joined or abandoned
 DELETE FROM states_branch WHERE execution = :execution AND branch = :branch;
@@ -166,9 +197,11 @@ DELETE FROM states_branch WHERE execution = :execution;
 -- name: get_body : the documents of a branch
 SELECT body FROM states_body WHERE execution = :execution AND branch = :branch;
 
--- name: put_body : written only when the branch enters another state
-INSERT INTO states_body (execution, branch, body) VALUES (:execution, :branch, :body)
-ON CONFLICT (execution, branch) DO UPDATE SET body = excluded.body;
+-- name: insert_body : of a new branch
+INSERT INTO states_body (execution, branch, body) VALUES (:execution, :branch, :body);
+
+-- name: update_body : written only when the branch enters another state
+UPDATE states_body SET body = :body WHERE execution = :execution AND branch = :branch;
 
 -- name: delete_body : with its branch
 DELETE FROM states_body WHERE execution = :execution AND branch = :branch;
@@ -176,27 +209,28 @@ DELETE FROM states_body WHERE execution = :execution AND branch = :branch;
 -- name: delete_bodies : the execution ended
 DELETE FROM states_body WHERE execution = :execution;
 
--- name: insert_token : in the transaction that hands the token out
+-- name: insert_token : a child branch's, in the transaction that hands it out; the root's is found in the run
 INSERT INTO states_token (execution, token, account, region, branch, attempt)
 VALUES (:execution, :token, :account, :region, :branch, :attempt);
 
--- name: take_token : a token is used once, in the transaction of its transition
-DELETE FROM states_token WHERE execution = :execution AND token = :token RETURNING account, region, branch, attempt;
+-- name: get_token : whose it is; whether it is still good says the branch's head
+SELECT branch FROM states_token WHERE execution = :execution AND token = :token;
 
--- name: get_token : a heartbeat leaves the token where it is
-SELECT account, region, branch, attempt FROM states_token WHERE execution = :execution AND token = :token;
-
--- name: delete_token : the attempt is over
+-- name: delete_token : the attempt is over, or will be by a job
 DELETE FROM states_token WHERE execution = :execution AND token = :token;
 
 -- name: delete_tokens : the execution ended
 DELETE FROM states_token WHERE execution = :execution;
 
--- name: execution_exists : does a token without a row belong to an execution of this store
-SELECT 1 FROM states_execution WHERE id = :id;
+-- name: execution_exists : does a token that is over belong to an execution of this store: each has a history from its
+-- beginning to the end of its record
+SELECT 1 FROM states_history WHERE execution = :execution LIMIT 1;
 
 -- name: find_activity : by name
 SELECT id, created_at FROM states_activity WHERE account = :account AND region = :region AND name = :name;
+
+-- name: lock_activity : by name, for who changes its tags
+SELECT id, created_at FROM states_activity WHERE account = :account AND region = :region AND name = :name {for_no_key_update};
 
 -- name: insert_activity : names are unique in an account and region
 INSERT INTO states_activity (id, account, region, name, created_at) VALUES (:id, :account, :region, :name, :now);
@@ -220,8 +254,17 @@ RETURNING execution, branch, attempt, token, input;
 -- name: drop_activity_task : the attempt is over before a worker took it
 DELETE FROM states_activity_task WHERE execution = :execution AND branch = :branch;
 
+-- name: drop_activity_task [postgres] : one that a worker takes at this moment is left to it: it waits for the run, and will
+-- find its attempt over
+DELETE FROM states_activity_task WHERE (activity, id) IN (
+  SELECT activity, id FROM states_activity_task WHERE execution = :execution AND branch = :branch FOR UPDATE SKIP LOCKED);
+
 -- name: drop_activity_tasks : the execution ended
 DELETE FROM states_activity_task WHERE execution = :execution;
 
+-- name: drop_activity_tasks [postgres]
+DELETE FROM states_activity_task WHERE (activity, id) IN (
+  SELECT activity, id FROM states_activity_task WHERE execution = :execution FOR UPDATE SKIP LOCKED);
+
 -- name: stopped_at : when an execution that is over ended
-SELECT stopped_at FROM states_execution WHERE id = :id;
+SELECT stopped_at FROM states_execution WHERE machine = :machine AND id = :id;

@@ -10,7 +10,7 @@ from waypost.asl.machine import Step
 from waypost.asl.program import Program
 from waypost.aws.errors import AwsError
 from waypost.service import Context
-from waypost.services.states.limits import HISTORY_ROW_BYTES
+from waypost.services.states.limits import BODY_INLINE_CHARS, HISTORY_ROW_BYTES
 from waypost.services.states.queries import Q
 from waypost.services.states.rules import arns
 from waypost.store.store import Tx
@@ -25,6 +25,8 @@ FAMILY_MIN = 8
 
 _UNDER_WAY = {"waiting": 1, "retrying": 2, "scheduled": 3, "started": 3, "submitted": 3}
 """Phases in which an attempt's timers, jobs and token mean something, by what they wait for."""
+_TASKS = {"scheduled", "started", "submitted"}
+"""Phases of a Task: a branch in one has no children, and may have a token."""
 
 
 class Ref(msgspec.Struct, frozen=True):
@@ -35,6 +37,8 @@ class Ref(msgspec.Struct, frozen=True):
     machine_name: str
     revision: int
     role_arn: str
+    account: str
+    region: str
 
 
 class Promise(msgspec.Struct):
@@ -72,7 +76,7 @@ class Rows:
         self.history: list[dict[str, Any]] = []
         self.promises: dict[str, Promise] = {}
         self.spent = ""
-        """A token that this transaction took: its row is gone."""
+        """The root branch's token, if a job carries its outcome."""
         self.fired = ""
         """The branch one of whose jobs is running: that promise is being kept."""
         self.timeout_ms: int | None = None
@@ -82,6 +86,8 @@ class Rows:
         self.doomed = False
         """Whether the machine is being deleted: the next transition is the end."""
         self._constants: Execution | None = None
+        self._root_body: str | None = None
+        """The root branch's documents, if they lie in the run."""
         self._loaded: dict[str, tuple[Head, int]] = {}
         """Heads as stored, with the number of jobs promised."""
         self._heads: dict[str, Head | None] = {}
@@ -96,7 +102,7 @@ class Rows:
     def execution(self) -> Execution:
         """The execution's constants."""
         if self._constants is None:
-            row = self.tx.one(Q.run_constants, id=self.ref.id)
+            row = self.tx.one(Q.run_constants, machine=self.ref.machine, id=self.ref.id)
             if row is None:
                 raise LookupError(f"execution {self.ref.id} is gone")
             self._constants = self.constants(*row)
@@ -132,10 +138,13 @@ class Rows:
         """The body of a branch that has a head."""
         found = self._bodies.get(branch)
         if found is None:
-            row = self.tx.one(Q.get_body, execution=self.ref.id, branch=branch)
-            if row is None:
-                raise LookupError(f"branch {branch} of execution {self.ref.id} has no body")
-            found = self._bodies[branch] = _body(row[0])
+            text = self._root_body if branch == ROOT else None
+            if text is None:
+                row = self.tx.one(Q.get_body, execution=self.ref.id, branch=branch)
+                if row is None:
+                    raise LookupError(f"branch {branch} of execution {self.ref.id} has no body")
+                text = row[0]
+            found = self._bodies[branch] = _body(text)
         return found
 
     def children(self, parent: str) -> list[Head]:
@@ -174,6 +183,25 @@ class Rows:
         row = self.tx.one(Q.find_activity, account=named.account, region=named.region, name=named.name)
         return None if row is None else int(row[0])
 
+    def holder(self, token: str) -> Head | None:
+        """The branch whose current attempt has this task token, None if no branch has it (any more)."""
+        root = self._heads.get(ROOT)
+        if root is None or token == self.spent:
+            return None
+        if root.phase in _TASKS:
+            # It has no children then.
+            return root if root.token == token else None
+        row = self.tx.one(Q.get_token, execution=self.ref.id, token=token)
+        head = None if row is None else self.head(row[0])
+        return head if head is not None and head.token == token and head.phase in _TASKS else None
+
+    def spend(self, head: Head) -> None:
+        """Use a branch's token up before the branch itself moves on."""
+        if head.id == ROOT:
+            self.tx.send(Q.spend_token, execution=self.ref.id, token=head.token)
+        else:
+            self.tx.send(Q.delete_token, execution=self.ref.id, token=head.token)
+
     @property
     def unborn(self) -> bool:
         """Whether the execution was inserted, and not yet begun."""
@@ -181,9 +209,11 @@ class Rows:
 
     # --- what a step gives
 
-    def adopt(self, root: str, armed: int) -> None:
-        """Take the root's head as it is stored with the run."""
+    def adopt(self, root: str, armed: int, body: str | None, spent: str) -> None:
+        """Take the root as it is stored with the run."""
         self._keep(ROOT, root, armed)
+        self._root_body = body
+        self.spent = spent
 
     def _keep(self, branch: str, text: str, armed: int) -> Head:
         head = _head(text)
@@ -238,13 +268,24 @@ class Rows:
         for branch, count in armed.items():
             head = self._heads[branch]
             if branch != ROOT and head is not None:
-                self.tx.run(
-                    Q.put_branch, execution=self.ref.id, branch=branch, parent=head.parent, place=head.index,
-                    armed=count, head=_encode(head).decode(),
-                )  # fmt: skip
-        for branch in self._dirty_bodies:
-            self.tx.run(Q.put_body, execution=self.ref.id, branch=branch, body=_encode(self._bodies[branch]).decode())
+                self._write_branch(head, count)
         self._write_root(armed.get(ROOT))
+
+    def _write_branch(self, head: Head, armed: int) -> None:
+        execution, branch, text = self.ref.id, head.id, _encode(head).decode()
+        stored = branch in self._loaded
+        if stored:
+            self.tx.send(Q.update_branch, execution=execution, branch=branch, armed=armed, head=text)
+        else:
+            self.tx.send(
+                Q.insert_branch, execution=execution, branch=branch, parent=head.parent, place=head.index, armed=armed,
+                head=text,
+            )  # fmt: skip
+        if branch in self._dirty_bodies:
+            self._write_body(branch, _encode(self._bodies[branch]).decode(), stored=stored)
+
+    def _write_body(self, branch: str, text: str, *, stored: bool) -> None:
+        self.tx.send(Q.update_body if stored else Q.insert_body, execution=self.ref.id, branch=branch, body=text)
 
     def _remove(self) -> None:
         """Delete the rows of branches that were joined or abandoned: one by one, or a whole family at once."""
@@ -258,25 +299,40 @@ class Rows:
         for parent, branches in families.items():
             if len(branches) >= FAMILY_MIN:
                 # A Parallel or Map gives its children up all together.
-                self.tx.run(Q.delete_child_bodies, execution=self.ref.id, parent=parent)
-                self.tx.run(Q.delete_children, execution=self.ref.id, parent=parent)
+                self.tx.send(Q.delete_child_bodies, execution=self.ref.id, parent=parent)
+                self.tx.send(Q.delete_children, execution=self.ref.id, parent=parent)
                 continue
             for branch in branches:
-                self.tx.run(Q.delete_branch, execution=self.ref.id, branch=branch)
-                self.tx.run(Q.delete_body, execution=self.ref.id, branch=branch)
+                self.tx.send(Q.delete_branch, execution=self.ref.id, branch=branch)
+                self.tx.send(Q.delete_body, execution=self.ref.id, branch=branch)
 
     def _write_root(self, armed: int | None) -> None:
         root = self._heads[ROOT]
         if root is None:
             raise LookupError(f"execution {self.ref.id} goes on without a root")
         text = _encode(root).decode()
-        if not self.stored:
-            self.tx.run(
+        if ROOT not in self._dirty_bodies:
+            if armed is not None:
+                self.tx.send(Q.update_run, execution=self.ref.id, armed=armed, head=text)
+            return
+        body = _encode(self._bodies[ROOT]).decode()
+        inline = body if len(body) <= BODY_INLINE_CHARS else None
+        if self.stored:
+            self.tx.send(Q.rewrite_run, execution=self.ref.id, armed=armed, head=text, body=inline)
+        else:
+            self.tx.send(
                 Q.insert_run, execution=self.ref.id, machine=self.ref.machine, revision=self.ref.revision,
-                armed=armed or 0, head=text,
+                armed=armed or 0, head=text, body=inline,
             )  # fmt: skip
-        elif armed is not None:
-            self.tx.run(Q.update_run, execution=self.ref.id, armed=armed, head=text)
+        if inline is None:
+            self._write_body(ROOT, body, stored=self._has_long_body)
+        elif self._has_long_body:
+            self.tx.send(Q.delete_body, execution=self.ref.id, branch=ROOT)
+
+    @property
+    def _has_long_body(self) -> bool:
+        """Whether the root branch's documents have a row of their own."""
+        return ROOT in self._loaded and self._root_body is None
 
     def _settle(self, branch: str) -> int:
         """Take back what the branch's former attempt promised, make the promises of the new one; how many stand."""
@@ -294,10 +350,11 @@ class Rows:
     def _release(self, branch: str, token: str, armed: int, *, waits: bool) -> None:
         if armed > 0:
             jobs.drop(self.tx, job_key(self.ref.id, branch))
-        if token and token != self.spent:
-            self.tx.run(Q.delete_token, execution=self.ref.id, token=token)
+        if token:
+            if branch != ROOT:
+                self.tx.send(Q.delete_token, execution=self.ref.id, token=token)
             if waits:
-                self.tx.run(Q.drop_activity_task, execution=self.ref.id, branch=branch)
+                self.tx.send(Q.drop_activity_task, execution=self.ref.id, branch=branch)
 
     def _keep_promise(self, branch: str, promise: Promise) -> int:
         tx, ctx, ref = self.tx, self.ctx, self.ref
@@ -310,14 +367,14 @@ class Rows:
         if promise.task is not None:
             jobs.enqueue(tx, ctx, kind="states.task", key=key, run_at_ms=ctx.now_ms, payload=promise.task)
             made += 1
-        if promise.token:
-            tx.run(
+        if promise.token and branch != ROOT:
+            tx.send(
                 Q.insert_token, token=promise.token, account=ctx.account, region=ctx.region, execution=ref.id,
                 branch=branch, attempt=promise.attempt,
             )  # fmt: skip
         if promise.activity is not None:
             activity, text = promise.activity
-            tx.run(
+            tx.send(
                 Q.insert_activity_task, activity=activity, id=ctx.ids.row(ctx.now_ms), execution=ref.id,
                 branch=branch, attempt=promise.attempt, token=promise.token, input=text,
             )  # fmt: skip
@@ -343,7 +400,7 @@ class Rows:
         self._append(self.history[first]["id"], _encode(self.history[first:]))
 
     def _append(self, first: int, text: bytes) -> None:
-        self.tx.run(Q.append_history, execution=self.ref.id, first=first, events=text.decode())
+        self.tx.send(Q.append_history, execution=self.ref.id, first=first, events=text.decode())
 
     def end(self) -> None:
         """The execution ended: write its last history and take everything else away."""
@@ -356,13 +413,21 @@ class Rows:
             jobs.drop(self.tx, job_key(execution, ROOT))
         if root is None or root.until_ms or root.ready:
             jobs.drop(self.tx, execution_key(execution))
+        if root is not None and root.phase == "joining":
+            self._end_children()
+        elif root is not None:
+            if root.phase == "scheduled" and root.token:
+                self.tx.send(Q.drop_activity_task, execution=execution, branch=ROOT)
+            if self._has_long_body:
+                self.tx.send(Q.delete_body, execution=execution, branch=ROOT)
+        self.tx.send(Q.delete_run, execution=execution)
+
+    def _end_children(self) -> None:
+        execution = self.ref.id
         for (branch,) in self.tx.all(Q.armed_branches, execution=execution):
             jobs.drop(self.tx, job_key(execution, branch))
-        self.tx.run(Q.delete_tokens, execution=execution)
-        self.tx.run(Q.drop_activity_tasks, execution=execution)
-        self.tx.run(Q.delete_branches, execution=execution)
-        self.tx.run(Q.delete_bodies, execution=execution)
-        self.tx.run(Q.delete_run, execution=execution)
+        for query in (Q.delete_tokens, Q.drop_activity_tasks, Q.delete_branches, Q.delete_bodies):
+            self.tx.send(query, execution=execution)
 
 
 def _same_attempt(before: Head, now: Head | None) -> bool:

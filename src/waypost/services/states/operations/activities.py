@@ -25,7 +25,7 @@ def create_activity(tx: Tx, ctx: Context, request: Params) -> Params:
     activity = ctx.ids.row(ctx.now_ms)
     tx.run(Q.insert_activity, id=activity, account=ctx.account, region=ctx.region, name=name, now=ctx.now_ms)
     for key, value in tagged.items():
-        tx.run(Q.put_tag, resource=activity, key=key, value=value)
+        tx.send(Q.put_tag, resource=activity, key=key, value=value)
     return {"activityArn": arn, "creationDate": ctx.now_ms / 1000}
 
 
@@ -36,8 +36,8 @@ def delete_activity(tx: Tx, ctx: Context, request: Params) -> Params:
     if find.is_here(ctx, named):
         row = tx.one(Q.find_activity, account=ctx.account, region=ctx.region, name=named.name)
     if row is not None:
-        tx.run(Q.delete_activity, id=row[0])
-        tx.run(Q.delete_tags, resource=row[0])
+        tx.send(Q.delete_activity, id=row[0])
+        tx.send(Q.delete_tags, resource=row[0])
     return {}
 
 

@@ -8,9 +8,11 @@ from waypost.services.states import driver, errors
 from waypost.services.states.driver import Start
 from waypost.services.states.limits import INPUT_MAX_BYTES
 from waypost.services.states.operations import find
+from waypost.services.states.operations.find import Machine
 from waypost.services.states.queries import Q
 from waypost.services.states.rows import Ref
 from waypost.services.states.rules import arns, json_text, names, pages
+from waypost.services.states.rules.arns import MachineArn
 from waypost.store.store import Tx
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
@@ -28,9 +30,7 @@ def start_execution(tx: Tx, ctx: Context, request: Params) -> Params:
     text = request.get("input")
     text = "{}" if text is None else text
     _check_input(text)
-    machine = find.machine(tx, ctx, request["stateMachineArn"])
-    if machine.status == "DELETING":
-        raise errors.machine_deleting(machine.arn)
+    machine = _startable(tx, ctx, request["stateMachineArn"], named)
     if name is None:
         name = ctx.ids.uuid()
     else:
@@ -41,11 +41,24 @@ def start_execution(tx: Tx, ctx: Context, request: Params) -> Params:
             if status != "RUNNING" or before != text:
                 raise errors.execution_already_exists(arn)
             return {"executionArn": arn, "startDate": started_ms / 1000}
-    ref = Ref(ctx.ids.row(ctx.now_ms), machine.id, machine.name, machine.revision, machine.role_arn)
+    ref = Ref(
+        ctx.ids.row(ctx.now_ms), machine.id, machine.name, machine.revision, machine.role_arn, ctx.account, ctx.region
+    )
     trace = ctx.trace or request.get("traceHeader") or ""
     driver.begin(tx, ctx, Start(ref, machine.digest, name, text, trace))
     arn = arns.execution_arn(ctx.region, ctx.account, machine.name, name)
     return {"executionArn": arn, "startDate": ctx.now_ms / 1000}
+
+
+def _startable(tx: Tx, ctx: Context, arn: str, named: MachineArn) -> Machine:
+    """The machine to start, which stays until the transaction ends."""
+    if find.is_here(ctx, named) and not named.qualifier:
+        found = find.machine_by_name(tx, ctx, named.name, Q.start_machine)
+        if found is not None:
+            return found
+    if find.machine(tx, ctx, arn).status == "DELETING":
+        raise errors.machine_deleting(arn)
+    raise errors.machine_does_not_exist(arn)  # it came into being between the two looks
 
 
 def _check_input(text: str) -> None:
@@ -64,15 +77,15 @@ def _check_input(text: str) -> None:
 def describe_execution(tx: Tx, ctx: Context, request: Params) -> Params:
     """An execution, with its input and, once it succeeded, its output."""
     arn = request["executionArn"]
-    named = find.execution(arn, ctx)
-    row = tx.one(Q.find_execution, account=named.account, region=named.region, machine=named.machine, name=named.name)
+    machine, name = find.execution(tx, ctx, arn)
+    row = tx.one(Q.find_execution, machine=machine, name=name)
     if row is None:
         raise errors.execution_does_not_exist(arn)
     _, status, started_ms, stopped_ms, _, trace, error, cause, output, text = row
     answer: Params = {
         "executionArn": arn,
-        "stateMachineArn": arns.machine_arn(ctx.region, ctx.account, named.machine),
-        "name": named.name,
+        "stateMachineArn": arns.machine_arn(ctx.region, ctx.account, arns.execution(arn).machine),
+        "name": name,
         "status": status,
         "startDate": started_ms / 1000,
         "redriveCount": 0,
@@ -139,5 +152,5 @@ def stop_execution(tx: Tx, ctx: Context, request: Params) -> Params:
     stop = driver.stopped(ctx, request.get("error"), request.get("cause"))
     if found.status == "RUNNING" and driver.advance(tx, ctx, found.id, stop):
         return {"stopDate": ctx.now_ms / 1000}
-    row = tx.one(Q.stopped_at, id=found.id)
+    row = tx.one(Q.stopped_at, machine=found.machine, id=found.id)
     return {"stopDate": (row[0] if row is not None and row[0] is not None else ctx.now_ms) / 1000}

@@ -6,7 +6,7 @@ from waypost.asl.program import MachineType
 from waypost.service import Context, Params
 from waypost.services.states import errors
 from waypost.services.states.driver import remove_machine, sweep_key
-from waypost.services.states.limits import SWEEP_EVERY_MS
+from waypost.services.states.limits import REMOVE_EVERY_MS, SWEEP_EVERY_MS
 from waypost.services.states.operations import find
 from waypost.services.states.operations.find import Machine
 from waypost.services.states.programs import digest_of, program_of, remember
@@ -42,14 +42,14 @@ def create_state_machine(tx: Tx, ctx: Context, request: Params) -> Params:
     machine, revision = ctx.ids.row(ctx.now_ms), ctx.ids.row(ctx.now_ms)
     tx.run(
         Q.insert_machine, id=machine, account=ctx.account, region=ctx.region, name=name, revision=revision,
-        now=ctx.now_ms,
+        now=ctx.now_ms, digest=digest, role_arn=request["roleArn"], configuration=settings,
     )  # fmt: skip
     tx.run(
         Q.insert_revision, id=revision, machine=machine, revision_id="", now=ctx.now_ms, role_arn=request["roleArn"],
         configuration=settings, digest=digest, definition=definition,
     )  # fmt: skip
     for key, value in tagged.items():
-        tx.run(Q.put_tag, resource=machine, key=key, value=value)
+        tx.send(Q.put_tag, resource=machine, key=key, value=value)
     jobs.enqueue(
         tx, ctx, kind="states.sweep", key=sweep_key(machine), run_at_ms=ctx.now_ms + SWEEP_EVERY_MS,
         payload={"machine": machine},
@@ -65,7 +65,7 @@ def update_state_machine(tx: Tx, ctx: Context, request: Params) -> Params:
         raise errors.update_without_change()
     if request.get("versionDescription") and not request.get("publish"):
         raise errors.validation("Version description can only be set when publish is true")
-    found = find.machine(tx, ctx, request["stateMachineArn"])
+    found = find.machine(tx, ctx, request["stateMachineArn"], Q.lock_machine)
     if found.status == "DELETING":
         raise errors.machine_deleting(found.arn)
     role_arn, digest, definition = found.role_arn, found.digest, given["definition"]
@@ -89,7 +89,10 @@ def update_state_machine(tx: Tx, ctx: Context, request: Params) -> Params:
         Q.insert_revision, id=revision, machine=found.id, revision_id=revision_id, now=ctx.now_ms, role_arn=role_arn,
         configuration=settings, digest=digest, definition=definition,
     )  # fmt: skip
-    tx.run(Q.set_revision, id=found.id, revision=revision)
+    tx.run(
+        Q.set_revision, id=found.id, revision=revision, revision_id=revision_id, digest=digest, role_arn=role_arn,
+        configuration=settings, now=ctx.now_ms,
+    )  # fmt: skip
     return {"updateDate": ctx.now_ms / 1000, "revisionId": revision_id}
 
 
@@ -185,13 +188,20 @@ def delete_state_machine(tx: Tx, ctx: Context, request: Params) -> Params:
         raise errors.labelled_arn()
     found: Machine | None = None
     if find.is_here(ctx, named) and not named.qualifier:
-        found = find.machine_by_name(tx, ctx, named.name)
+        found = find.machine_by_name(tx, ctx, named.name, Q.lock_machine)
     if found is None or found.status == "DELETING":
         return {}
-    if tx.one(Q.any_running, machine=found.id) is not None:
-        tx.run(Q.set_deleting, id=found.id)
-    else:
+    claimed = tx.one(Q.claim_machine, id=found.id) is not None
+    if claimed and tx.one(Q.any_running, machine=found.id) is None:
         remove_machine(tx, ctx, found.id)
+        return {}
+    # What runs, or is being started at this moment, removes it when it ends; the sweep looks after that.
+    tx.send(Q.set_deleting, id=found.id)
+    jobs.drop(tx, sweep_key(found.id))
+    jobs.enqueue(
+        tx, ctx, kind="states.sweep", key=sweep_key(found.id), run_at_ms=ctx.now_ms + REMOVE_EVERY_MS,
+        payload={"machine": found.id},
+    )  # fmt: skip
     return {}
 
 
