@@ -102,22 +102,25 @@ CREATE TABLE sns_replay (
 ) {without_rowid};
 
 -- Counted per subscription: deliveries that failed for good or went to the dead-letter queue, and, outside of queues,
--- those that succeeded. Queues of the same database fail so rarely that their successes are not worth a row's lock.
+-- those that succeeded. Queues of the same database fail so rarely that their successes are not worth a row. Rows are
+-- only added, for a counter that is changed would be a lock that deliveries side by side take in any order; now and then
+-- those of a subscription are gathered into one.
 CREATE TABLE sns_delivery_count (
-  topic BIGINT NOT NULL,
+  topic BIGINT NOT NULL,         -- 0: published to an endpoint (subscription: its application) or a phone number (0)
   subscription BIGINT NOT NULL,
+  id BIGINT NOT NULL,
   outcome TEXT NOT NULL,
   count BIGINT NOT NULL,
   last_at BIGINT NOT NULL,
   last_error TEXT,
-  PRIMARY KEY (topic, subscription, outcome)
+  PRIMARY KEY (topic, subscription, id)
 ) {without_rowid};
 
--- What was published and is still to be delivered outside, once for all who get it.
+-- What was published and is still to be delivered outside, once for all who get it, where it is long. It is needed as long
+-- as there is a job with its key.
 CREATE TABLE sns_document (
   topic BIGINT NOT NULL,         -- 0: published to an endpoint or a phone number
   id BIGINT NOT NULL,
-  waiting BIGINT NOT NULL,       -- deliveries that still need it; the last one deletes it
   document TEXT NOT NULL,        -- JSON
   PRIMARY KEY (topic, id)
 ) {without_rowid};
@@ -126,7 +129,7 @@ CREATE TABLE sns_document (
 CREATE TABLE sns_throttle (
   topic BIGINT NOT NULL,
   subscription BIGINT NOT NULL,
-  next_at BIGINT NOT NULL,
+  next_us BIGINT NOT NULL,       -- microseconds: there may be more than a thousand a second
   PRIMARY KEY (topic, subscription)
 ) {without_rowid};
 
@@ -183,10 +186,11 @@ CREATE TABLE sns_sandbox_phone (
   region TEXT NOT NULL,
   phone TEXT NOT NULL,
   status TEXT NOT NULL,          -- Pending or Verified
-  code TEXT NOT NULL,
-  code_expires_at BIGINT NOT NULL,
-  attempts INTEGER NOT NULL,
-  created_at BIGINT NOT NULL,
+  code TEXT NOT NULL,            -- the one-time password that was sent last; empty: void
+  wrong INTEGER NOT NULL,        -- guesses of it
+  sent INTEGER NOT NULL,         -- passwords that were sent since `sent_since`
+  sent_since BIGINT NOT NULL,
+  changed_at BIGINT NOT NULL,    -- when it was verified, or last tried to be
   PRIMARY KEY (account, region, phone)
 ) {without_rowid};
 
