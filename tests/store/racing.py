@@ -1,7 +1,8 @@
 """One operation in the middle of another, on another node: the race that a rule has to win, made to happen."""
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from tests.store.two_nodes import ACCOUNT, REGION, Node, World
 from waypost.service import Context, Params
 from waypost.store import postgres
 from waypost.store.queries import Query, parse
+from waypost.store.session import Statement
 from waypost.store.store import Row, Tx
 
 LOOKS_MAX = 20_000
@@ -23,6 +25,8 @@ SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND pid IN (
   SELECT pid FROM pg_locks WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()));
 """,
 ).look
+
+_LOCK = re.compile(rb"FOR (UPDATE|NO KEY UPDATE|KEY SHARE)( OF \w+)?(?! SKIP)")
 
 Call = tuple[str, str, dict[str, Any]]
 """Service, operation, request."""
@@ -86,15 +90,15 @@ async def race(world: World, first: Call, after: str, second: Call, *, times: in
     service, name, request = first
     operation = here.registry.services[service].operations[name]
     return await race_work(
-        world, lambda tx: operation(tx, _context(here), request), after, there.call(second[0], second[1], **second[2]),
-        times=times,
+        world, lambda tx: operation(tx, _context(here), request), after,
+        lambda: there.call(second[0], second[1], **second[2]), times=times,
     )  # fmt: skip
 
 
 async def race_work(
-    world: World, first: Callable[[Tx], Any], after: str, second: Any, *, times: int = 1
+    world: World, first: Callable[[Tx], Any], after: str, second: Callable[[], Awaitable[Any]], *, times: int = 1
 ) -> tuple[Any, Any]:
-    """The same, of a function over a transaction of the first node, and a coroutine."""
+    """The same, of a function over a transaction of the first node, and something to await."""
     going = _Race(after, times)
     slow = asyncio.ensure_future(world.nodes[0].store.transact(lambda tx: first(_Slow(tx, going))))
     reached = asyncio.ensure_future(going.reached.wait())
@@ -102,18 +106,20 @@ async def race_work(
     if not reached.done():
         reached.cancel()
         pytest.fail(f"the first operation never came to {after}: {slow}")
-    going.other = asyncio.ensure_future(second)
+    going.other = asyncio.ensure_future(second())
     first_answer, second_answer = await asyncio.gather(slow, going.other, return_exceptions=True)
     return first_answer, second_answer
 
 
 def take_locks_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no statement lock what it only reads: what a race is won by is taken out, to see it lost."""
-    monkeypatch.setattr(
-        postgres,
-        "CLAUSES",
-        {name: "" if name.startswith("{for_") else words for name, words in postgres.CLAUSES.items()},
-    )
+    with_locks = postgres.statement_of
+
+    def without_locks(query: Query) -> Statement:
+        statement = with_locks(query)
+        return statement._replace(text=_LOCK.sub(b"", statement.text))
+
+    monkeypatch.setattr(postgres, "statement_of", without_locks)
 
 
 def code_of(answer: Any) -> str:
