@@ -34,4 +34,4 @@ def download_code(tx: Tx, ctx: Context, request: Params) -> Params:
 def forget_code(tx: Tx, ctx: Context, job: Job) -> None:  # noqa: ARG001 (the shape of a job handler)
     """Delete a zip that no function refers to any more."""
     tx.one(Q.lock_code, sha256=job.payload["CodeSha256"])
-    tx.run(Q.delete_unused_code, sha256=job.payload["CodeSha256"])
+    tx.send(Q.delete_unused_code, sha256=job.payload["CodeSha256"])

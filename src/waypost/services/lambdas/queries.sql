@@ -5,10 +5,20 @@ SELECT id, name, revision, runtime, role, handler, description, timeout_s, memor
   architecture, log_group, code_sha256, code_size, code_token, modified, tags
 FROM lambda_function WHERE account = :account AND region = :region AND name = :name;
 
+-- name: lock_function : the same, for who changes it, its policy or its tags: the check of a revision, too, is a decision
+SELECT id, name, revision, runtime, role, handler, description, timeout_s, memory_mb, ephemeral_mb, environment,
+  architecture, log_group, code_sha256, code_size, code_token, modified, tags
+FROM lambda_function WHERE account = :account AND region = :region AND name = :name {for_update};
+
 -- name: get_runnable : the hot path: what an invocation needs and nothing else
 SELECT id, name, revision, runtime, handler, code_sha256, timeout_s, memory_mb, ephemeral_mb, environment, role, log_group,
   credentials, credentials_until
 FROM lambda_function WHERE account = :account AND region = :region AND name = :name;
+
+-- name: lock_runnable : the same, to renew its credentials: of all nodes that find them old one renews them
+SELECT id, name, revision, runtime, handler, code_sha256, timeout_s, memory_mb, ephemeral_mb, environment, role, log_group,
+  credentials, credentials_until
+FROM lambda_function WHERE account = :account AND region = :region AND name = :name {for_update};
 
 -- name: list_functions : a page in name order
 SELECT id, name, revision, runtime, role, handler, description, timeout_s, memory_mb, ephemeral_mb, environment,
@@ -80,7 +90,12 @@ SELECT id, uuid, function_name, qualifier, source_arn, queue_url, batch_size, wi
   enabled, modified, tags
 FROM lambda_mapping WHERE uuid = :uuid AND account = :account AND region = :region;
 
--- name: find_mapping : AWS allows one mapping of a queue to a function
+-- name: lock_mapping : the same, for who changes or deletes it
+SELECT id, uuid, function_name, qualifier, source_arn, queue_url, batch_size, window_s, report_failures, concurrency_max,
+  enabled, modified, tags
+FROM lambda_mapping WHERE uuid = :uuid AND account = :account AND region = :region {for_update};
+
+-- name: find_mapping : AWS allows one mapping of a queue to a function, and so does the index
 SELECT uuid FROM lambda_mapping
 WHERE account = :account AND region = :region AND function_name = :function_name AND source_arn = :source_arn
   AND qualifier = :qualifier LIMIT 1;

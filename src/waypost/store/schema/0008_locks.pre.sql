@@ -21,3 +21,7 @@ UPDATE states_machine SET (revision_id, digest, role_arn, configuration, revised
 ALTER TABLE states_run ADD COLUMN body TEXT;                      -- JSON; NULL: in states_body
 ALTER TABLE states_run ADD COLUMN spent TEXT NOT NULL DEFAULT ''; -- a token that was used, whose outcome a job carries
 DELETE FROM states_token WHERE branch = '0';
+
+-- One mapping of a queue to a function, whoever makes it.
+DROP INDEX lambda_mapping_function;
+CREATE UNIQUE INDEX lambda_mapping_pair ON lambda_mapping (account, region, function_name, source_arn, qualifier);

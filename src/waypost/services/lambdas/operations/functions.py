@@ -13,6 +13,7 @@ from waypost.services.lambdas import errors
 from waypost.services.lambdas.limits import FUNCTIONS_PAGE_MAX
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import archive, configuration, names
+from waypost.store.queries import Query
 from waypost.store.store import Tx
 from waypost.work import jobs
 
@@ -131,7 +132,7 @@ def list_versions_by_function(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def update_function_code(tx: Tx, ctx: Context, request: Params) -> Params:
     """Replace the code; with ``DryRun``, only say what would be."""
-    _, function = find(tx, ctx, request)
+    _, function = find(tx, ctx, request, Q.lock_function)
     _check_revision(function, request)
     content = _zip(request)
     changed = _changed(function, ctx, request, content)
@@ -145,7 +146,7 @@ def update_function_code(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def update_function_configuration(tx: Tx, ctx: Context, request: Params) -> Params:
     """Change what the request names; environments of the old configuration retire."""
-    _, function = find(tx, ctx, request)
+    _, function = find(tx, ctx, request, Q.lock_function)
     _check_revision(function, request)
     _check_configuration(tx, ctx, request)
     changed = _changed(function, ctx, request)
@@ -158,11 +159,11 @@ def delete_function(tx: Tx, ctx: Context, request: Params) -> Params:
     """Delete the function and its policy. Its event source mappings stay, as on AWS, and wait for a namesake."""
     if request.get("Qualifier") == names.LATEST:
         raise errors.invalid("$LATEST version cannot be deleted without deleting the function.")
-    named, function = find(tx, ctx, request)
+    named, function = find(tx, ctx, request, Q.lock_function)
     if named.qualifier:
         raise errors.invalid("$LATEST version cannot be deleted without deleting the function.")
-    tx.run(Q.delete_function, id=function.id)
-    tx.run(Q.delete_policy, function_id=function.id)
+    tx.send(Q.delete_function, id=function.id)
+    tx.send(Q.delete_policy, function_id=function.id)
     _forget_code(tx, ctx, function.code_sha256)
     ctx.calls.call(
         tx, ctx, "runtimes", "waypost:Retire",
@@ -171,10 +172,13 @@ def delete_function(tx: Tx, ctx: Context, request: Params) -> Params:
     return {"StatusCode": 204}
 
 
-def find(tx: Tx, ctx: Context, request: Params) -> tuple[names.Named, Function]:
-    """The function that ``FunctionName`` and ``Qualifier`` name; raises ResourceNotFoundException."""
+def find(tx: Tx, ctx: Context, request: Params, query: Query = Q.get_function) -> tuple[names.Named, Function]:
+    """The function that ``FunctionName`` and ``Qualifier`` name; raises ResourceNotFoundException.
+
+    ``query`` may be the one that locks it.
+    """
     named = names.resolve_latest(ctx.account, ctx.region, request["FunctionName"], request.get("Qualifier"))
-    row = tx.one(Q.get_function, account=named.account, region=named.region, name=named.name)
+    row = tx.one(query, account=named.account, region=named.region, name=named.name)
     if row is None:
         raise errors.function_not_found(named.arn)
     return named, Function(*row)
@@ -298,11 +302,11 @@ def _changed(function: Function, ctx: Context, request: Params, content: bytes |
 
 def _save(tx: Tx, changed: Function) -> None:
     kept = {"name", "code_token", "tags"}
-    tx.run(Q.update_function, **{name: value for name, value in changed._asdict().items() if name not in kept})
+    tx.send(Q.update_function, **{name: value for name, value in changed._asdict().items() if name not in kept})
 
 
 def _store_code(tx: Tx, sha256: str, content: bytes) -> None:
-    tx.run(Q.insert_code, sha256=sha256, zip=content)
+    tx.send(Q.insert_code, sha256=sha256, zip=content)
 
 
 def _forget_code(tx: Tx, ctx: Context, sha256: str, unless: str = "") -> None:

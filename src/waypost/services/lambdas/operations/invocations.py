@@ -27,6 +27,7 @@ from waypost.services.lambdas.limits import (
 )  # fmt: skip
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import names, payload
+from waypost.store.queries import Query
 from waypost.store.store import Tx
 from waypost.work import jobs
 
@@ -129,8 +130,8 @@ def call_with_batch(tx: Tx, ctx: Context, named: names.Named, content: bytes) ->
     return _prepare(tx, ctx, named, _Event(content, ctx.ids.uuid()))
 
 
-def _find(tx: Tx, named: names.Named) -> _Runnable:
-    row = tx.one(Q.get_runnable, account=named.account, region=named.region, name=named.name)
+def _find(tx: Tx, named: names.Named, query: Query = Q.get_runnable) -> _Runnable:
+    row = tx.one(query, account=named.account, region=named.region, name=named.name)
     if row is None:
         raise errors.function_not_found(named.arn)
     return _Runnable(*row)
@@ -138,8 +139,10 @@ def _find(tx: Tx, named: names.Named) -> _Runnable:
 
 def _prepare(tx: Tx, ctx: Context, named: names.Named, event: _Event) -> FunctionCall:
     function = _find(tx, named)
+    if _are_old(ctx, function):
+        function = _find(tx, named, Q.lock_runnable)
     credentials, until_ms = function.credentials, function.credentials_until
-    if ctx.now_ms > until_ms - CREDENTIALS_S * 500:
+    if _are_old(ctx, function):
         credentials, until_ms = _renew(tx, ctx, function)
     text = names.function_arn(named.account, named.region, function.name)
     spec = FunctionSpec(
@@ -172,6 +175,10 @@ def _prepare(tx: Tx, ctx: Context, named: names.Named, event: _Event) -> Functio
     )
 
 
+def _are_old(ctx: Context, function: _Runnable) -> bool:
+    return ctx.now_ms > function.credentials_until - CREDENTIALS_S * 500
+
+
 def _renew(tx: Tx, ctx: Context, function: _Runnable) -> tuple[str, int]:
     try:
         answer = ctx.calls.call(
@@ -189,7 +196,7 @@ def _renew(tx: Tx, ctx: Context, function: _Runnable) -> tuple[str, int]:
         }
     ).decode()
     until_ms = ctx.now_ms + CREDENTIALS_S * 1_000
-    tx.run(Q.renew_credentials, id=function.id, credentials=credentials, until=until_ms)
+    tx.send(Q.renew_credentials, id=function.id, credentials=credentials, until=until_ms)
     return credentials, until_ms
 
 

@@ -12,6 +12,7 @@ from waypost.services.lambdas.limits import MAPPINGS_PAGE_MAX
 from waypost.services.lambdas.operations.functions import Function
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import configuration, mapping, names
+from waypost.store.queries import Query
 from waypost.store.store import Tx
 
 SUPERVISOR = "lambda:mappings"
@@ -88,7 +89,7 @@ def list_event_source_mappings(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def update_event_source_mapping(tx: Tx, ctx: Context, request: Params) -> Params:
     """Change what the request names; the batch that a function is working on is not disturbed."""
-    found = find(tx, ctx, request["UUID"])
+    found = find(tx, ctx, request["UUID"], Q.lock_mapping)
     mapping.check_members(request)
     changed = _changed(found, ctx, request)
     if request.get("FunctionName"):
@@ -99,7 +100,7 @@ def update_event_source_mapping(tx: Tx, ctx: Context, request: Params) -> Params
     else:
         _check_batching(changed)
     unchanged = {"uuid", "source_arn", "queue_url", "tags"}
-    tx.run(Q.update_mapping, **{name: value for name, value in changed._asdict().items() if name not in unchanged})
+    tx.send(Q.update_mapping, **{name: value for name, value in changed._asdict().items() if name not in unchanged})
     tx.wake(wake_key(changed.uuid), 0)
     state = "Updating"
     if changed.enabled != found.enabled:
@@ -109,15 +110,15 @@ def update_event_source_mapping(tx: Tx, ctx: Context, request: Params) -> Params
 
 def delete_event_source_mapping(tx: Tx, ctx: Context, request: Params) -> Params:
     """End it; a batch that a function is working on still settles."""
-    found = find(tx, ctx, request["UUID"])
-    tx.run(Q.delete_mapping, id=found.id)
+    found = find(tx, ctx, request["UUID"], Q.lock_mapping)
+    tx.send(Q.delete_mapping, id=found.id)
     tx.wake(wake_key(found.uuid), 0)
     return describe(ctx, found, "Deleting")
 
 
-def find(tx: Tx, ctx: Context, uuid: str) -> Mapping:
-    """The mapping; raises ResourceNotFoundException."""
-    row = tx.one(Q.get_mapping, uuid=uuid, account=ctx.account, region=ctx.region)
+def find(tx: Tx, ctx: Context, uuid: str, query: Query = Q.get_mapping) -> Mapping:
+    """The mapping; raises ResourceNotFoundException. ``query`` may be the one that locks it."""
+    row = tx.one(query, uuid=uuid, account=ctx.account, region=ctx.region)
     if row is None:
         raise errors.resource_not_found()
     return Mapping(*row)
@@ -182,6 +183,7 @@ def _check(tx: Tx, ctx: Context, wanted: Mapping, function: Function) -> None:
 
 
 def _check_single(tx: Tx, ctx: Context, wanted: Mapping) -> None:
+    # Of two at the same moment the unique index lets one through; the other runs again and is refused here.
     row = tx.one(
         Q.find_mapping, account=ctx.account, region=ctx.region, function_name=wanted.function_name,
         source_arn=wanted.source_arn, qualifier=wanted.qualifier,

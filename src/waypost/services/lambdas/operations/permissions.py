@@ -11,6 +11,7 @@ from waypost.services.lambdas.operations.functions import Function, find
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import names
 from waypost.services.lambdas.rules.permission import statement
+from waypost.store.queries import Query
 from waypost.store.store import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -19,7 +20,7 @@ _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 def add_permission(tx: Tx, ctx: Context, request: Params) -> Params:
     """Add a statement."""
-    function, revision, statements = _read(tx, ctx, request)
+    function, revision, statements = _read(tx, ctx, request, Q.lock_function)
     _check_revision(request, revision)
     if any(known["Sid"] == request["StatementId"] for known in statements):
         raise errors.conflict(
@@ -44,7 +45,7 @@ def get_policy(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def remove_permission(tx: Tx, ctx: Context, request: Params) -> Params:
     """Remove a statement; with the last one the policy goes."""
-    function, revision, statements = _read(tx, ctx, request)
+    function, revision, statements = _read(tx, ctx, request, Q.lock_function)
     if not statements:
         raise errors.resource_not_found("No policy is associated with the given resource.")
     kept = [known for known in statements if known["Sid"] != request["StatementId"]]
@@ -58,8 +59,10 @@ def remove_permission(tx: Tx, ctx: Context, request: Params) -> Params:
     return {}
 
 
-def _read(tx: Tx, ctx: Context, request: Params) -> tuple[Function, str, list[dict[str, Any]]]:
-    named, function = find(tx, ctx, request)
+def _read(
+    tx: Tx, ctx: Context, request: Params, query: Query = Q.get_function
+) -> tuple[Function, str, list[dict[str, Any]]]:
+    named, function = find(tx, ctx, request, query)
     if named.qualifier == names.LATEST:
         raise errors.invalid("We currently do not support adding policies for $LATEST.")
     row = tx.one(Q.get_policy, function_id=function.id)

@@ -19,12 +19,12 @@ _decode = msgspec.json.Decoder(dict[str, str]).decode
 
 def list_tags(tx: Tx, ctx: Context, request: Params) -> Params:
     """All of them."""
-    return {"Tags": _find(tx, ctx, request["Resource"])[2]}
+    return {"Tags": _find(tx, ctx, request["Resource"], Q.get_mapping, Q.get_function)[2]}
 
 
 def tag_resource(tx: Tx, ctx: Context, request: Params) -> Params:
     """Add or replace."""
-    query, row_id, tags = _find(tx, ctx, request["Resource"])
+    query, row_id, tags = _find(tx, ctx, request["Resource"], Q.lock_mapping, Q.lock_function)
     tags |= request["Tags"]
     configuration.check_tags(tags)
     tx.run(query, id=row_id, tags=_encode(tags).decode())
@@ -33,21 +33,23 @@ def tag_resource(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def untag_resource(tx: Tx, ctx: Context, request: Params) -> Params:
     """Remove what is there of the keys named."""
-    query, row_id, tags = _find(tx, ctx, request["Resource"])
+    query, row_id, tags = _find(tx, ctx, request["Resource"], Q.lock_mapping, Q.lock_function)
     kept = {key: value for key, value in tags.items() if key not in request["TagKeys"]}
     tx.run(query, id=row_id, tags=_encode(kept).decode())
     return {}
 
 
-def _find(tx: Tx, ctx: Context, resource: str) -> tuple[Query, Any, dict[str, str]]:
+def _find(
+    tx: Tx, ctx: Context, resource: str, of_mapping: Query, of_function: Query
+) -> tuple[Query, Any, dict[str, str]]:
     uuid = names.mapping_uuid(resource)
     if uuid is not None:
-        mapping = mappings.find(tx, ctx, uuid)
+        mapping = mappings.find(tx, ctx, uuid, of_mapping)
         return Q.tag_mapping, mapping.id, _decode(mapping.tags)
     parsed = arn.parse(resource)
     if parsed is None or not parsed.resource.startswith("function:"):
         raise errors.resource_not_found()
     if parsed.resource.count(":") > 1:
         raise errors.invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")
-    _, function = functions.find(tx, ctx, {"FunctionName": resource})
+    _, function = functions.find(tx, ctx, {"FunctionName": resource}, of_function)
     return Q.tag_function, function.id, _decode(function.tags)
