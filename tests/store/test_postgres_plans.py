@@ -30,7 +30,7 @@ def db() -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-@pytest.mark.parametrize(("name", "query"), [pytest.param(*found, id=found[0]) for found in statements()])
+@pytest.mark.parametrize(("name", "query"), [pytest.param(*found, id=found[0]) for found in statements("postgres")])
 def test_every_statement_has_its_plan(db: psycopg.Connection[Any], name: str, query: Query) -> None:
     statement = statement_of(query)
     db.execute(b"PREPARE asked AS " + statement.text)

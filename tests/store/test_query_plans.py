@@ -29,12 +29,13 @@ SORTS = {
 """Statements that sort few rows before they give the first, and why these are few."""
 
 
-def statements() -> list[tuple[str, Query]]:
+def statements(engine: str = "sqlite") -> list[tuple[str, Query]]:
     return [
         (f"{file.parent.name}.{query.name}", query)
         for file in sorted(SERVICES.rglob("*.sql"))
         if file.parent.name != "schema"
         for query in parse(file.parent.name, file.read_text("utf-8")).all()
+        if query.only in {None, engine}
     ]
 
 
@@ -90,15 +91,15 @@ SQS_INDEXES = {
     "delete_message": "INTEGER PRIMARY KEY (rowid=?)",
     "delete_received_message": "INTEGER PRIMARY KEY (rowid=?)",
     "change_visibility": "INTEGER PRIMARY KEY (rowid=?)",
-    "move_message": "INTEGER PRIMARY KEY (rowid=?)",
     "claim_group": "sqs_group_available (storage=? AND available_at<?)",
     "first_messages": "sqs_message_group (storage=? AND group_id=? AND sequence>?)",
     "settle_group": "sqs_message_group (storage=? AND group_id=? AND sequence>?)",
     "claim_first_messages": "sqs_message_group (storage=? AND group_id=? AND sequence>? AND sequence<?)",
     "get_queue": "PRIMARY KEY (account=? AND region=? AND name=?)",
-    "oldest_messages": "sqs_message_order (storage=? AND id<?)",
-    "delete_messages": "sqs_message_order (storage=? AND id<?)",
-    "delete_dedups": "sqs_dedup_expiry (storage=? AND expires_at<?)",
+    "oldest_messages": "sqs_message_order (storage=? AND id>? AND id<?)",
+    "delete_messages": "sqs_message_order (storage=? AND id>? AND id<?)",
+    "delete_bodies": "sqs_message_order (storage=? AND id>? AND id<?)",
+    "delete_dedups": "sqs_dedup_expiry (storage=? AND expires_at>? AND expires_at<?)",
 }
 
 

@@ -2,8 +2,9 @@
 
 A statement starts with ``-- name: verb_noun`` and, after a colon, a line that says why it is as it is. Parameters are
 ``:name``. The text is the common subset of SQLite and PostgreSQL; a variant for one engine is named
-``-- name: verb_noun [postgres]`` and stands beside the common one. ``{skip_locked}``, ``{for_update}``,
-``{for_no_key_update}`` and ``{for_key_share}`` become the engine's clause: none on SQLite, with its one writer.
+``-- name: verb_noun [postgres]`` and stands beside the common one, or alone where the other engine never asks that.
+``{skip_locked}``, ``{for_update}``, ``{for_no_key_update}`` and ``{for_key_share}`` become the engine's clause: none on
+SQLite, with its one writer.
 """
 
 import re
@@ -24,6 +25,8 @@ class Query(NamedTuple):
     writes: bool
     variants: Mapping[str, str]
     """Other texts of the same meaning, by engine."""
+    only: str | None = None
+    """The one engine that has it; None: all."""
 
 
 class Queries:
@@ -59,13 +62,13 @@ def parse(package: str, text: str) -> Queries:
         if key in known:
             raise ValueError(f"{package}: query {name} is defined twice")
         known[key] = sql
-    return Queries(
-        package,
-        {
-            name: Query(name, sql, not sql.lower().startswith(_READS), variants.get(name, {}))
-            for name, sql in common.items()
-        },
-    )
+    return Queries(package, {head["name"]: _query(head["name"], common, variants) for head in heads})
+
+
+def _query(name: str, common: Mapping[str, str], variants: Mapping[str, Mapping[str, str]]) -> Query:
+    others = variants.get(name, {})
+    only, sql = (None, common[name]) if name in common else next(iter(others.items()))
+    return Query(name, sql, not sql.lower().startswith(_READS), others, only)
 
 
 def load(package: str, file: str = "queries.sql") -> Queries:

@@ -22,7 +22,7 @@ import apsw
 
 from waypost.clock import monotonic_ns
 from waypost.store.logsync import LogSync, open_sync
-from waypost.store.migrate import Migration, migrate
+from waypost.store.migrate import LEFT_OUT, Migration, migrate
 from waypost.store.queries import Query
 from waypost.store.store import Row, StoreRefused, StoreUnavailable, Tx
 from waypost.store.wake import Wakes
@@ -30,7 +30,10 @@ from waypost.store.wake import Wakes
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-TOKENS = {"key": "INTEGER PRIMARY KEY", "blob": "BLOB", "without_rowid": "WITHOUT ROWID"}
+TOKENS = {
+    "key": "INTEGER PRIMARY KEY", "blob": "BLOB", "without_rowid": "WITHOUT ROWID", "sqlite": "", "postgres": LEFT_OUT,
+    "local_key": "INTEGER PRIMARY KEY", "storage_key": "",
+}  # fmt: skip
 LOCK_CLAUSES = ("{skip_locked}", "{for_update}", "{for_no_key_update}", "{for_key_share}")
 """What PostgreSQL needs to keep two nodes off one row; here there is one writer."""
 

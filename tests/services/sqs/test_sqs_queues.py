@@ -4,6 +4,7 @@ import json
 
 import pytest
 from tests.services.sqs.world import ACCOUNT, BASE, World, arn
+from tests.stores import sql
 
 from waypost.aws.errors import AwsError
 from waypost.service import Park
@@ -279,7 +280,8 @@ def test_a_deleted_queue_is_gone_and_its_name_rests(world: World) -> None:
     assert world.receive(url) == []
     world.work()
     assert world.count("sqs_deleted_queue") == 0
-    assert world.count("job") == 1, "the clean-up of the new queue"
+    kinds = [kind for (kind,) in sql(world.store, "SELECT kind FROM job ORDER BY kind")]
+    assert kinds == ["sqs.expire", "sqs.purge"], "the clean-up of the new queue, another look at the old one's storage"
 
 
 def test_other_accounts(world: World) -> None:

@@ -7,6 +7,7 @@ message that was received too often moves to the dead-letter queue in the same t
 from typing import Any, NamedTuple
 
 from waypost.service import Context
+from waypost.services.sqs import floor
 from waypost.services.sqs.groups import settle
 from waypost.services.sqs.limits import CLAIM_ROUNDS_MAX
 from waypost.services.sqs.queries import Q
@@ -34,6 +35,8 @@ class Delivered(NamedTuple):
     attributes: str | None
     body: str | None
     """None: in a row of its own."""
+    floor_due_ms: int | None = None
+    """When the queue's floor is to be moved, where it has one; 0: at once."""
 
 
 class Claim(NamedTuple):
@@ -51,6 +54,8 @@ def claim(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int) ->
     rows = _claim(tx, ctx, queue, limit, visibility_ms)
     if not rows:
         return Claim([])
+    if _is_shared(rows[0]):
+        floor.after_claim(tx, ctx, queue, [row[0] for row in rows], rows[0][-1], ctx.now_ms + visibility_ms)
     oldest = oldest_kept(ctx.now_ms, queue.settings.retention_ms)
     policy = queue.settings.redrive
     if policy is None and all(row[0] >= oldest for row in rows):
@@ -62,13 +67,24 @@ def _claim(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int) -
     now_ms = ctx.now_ms
     params = {
         "storage": queue.storage, "now": now_ms, "hidden_until": now_ms + visibility_ms,
-        "horizon": now_ms - queue.settings.retention_ms,
+        "horizon": now_ms - queue.settings.retention_ms, "ahead": now_ms + floor.SKEW_MS,
     }  # fmt: skip
     if limit == 1:
         return tx.all(Q.claim_message, **params)
     rows = tx.all(Q.claim_messages, limit=limit, **params)
+    if rows and _is_shared(rows[0]):
+        for row in rows:
+            tx.send(
+                Q.hide_message, storage=queue.storage, id=row[0], receives=row[1], received_at=row[2],
+                hidden_until=params["hidden_until"],
+            )  # fmt: skip
     rows.sort()  # RETURNING promises no order
     return rows
+
+
+def _is_shared(row: Row) -> bool:
+    """Whether a claim's row is from the store that nodes share, where a queue has a floor."""
+    return len(row) == len(Delivered._fields)
 
 
 def _sift(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int, rows: list[Row]) -> Claim:
@@ -93,9 +109,9 @@ def _sift(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int, ro
 
 def delete(tx: Tx, queue: Queue, message: Delivered) -> None:
     """Delete a message that has expired."""
-    tx.run(Q.delete_message, id=message.id, storage=queue.storage)
+    tx.send(Q.delete_message, id=message.id, storage=queue.storage)
     if message.body is None:
-        tx.run(Q.delete_body, id=message.id)
+        tx.send(Q.delete_body, id=message.id, storage=queue.storage)
 
 
 class _Graveyard:
@@ -118,13 +134,8 @@ class _Graveyard:
         target = self._find()
         if target is None:
             return False
-        if target.fifo:
-            self._move_fifo(message, target)
-        else:
-            self._tx.run(
-                Q.move_message, id=message.id, target=target.storage, now=self._ctx.now_ms, source_arn=self._queue.arn
-            )
-        self._tx.wake(target.wake_key)
+        if self._tx.run(Q.delete_message, id=message.id, storage=self._queue.storage):
+            self._bury(message, target)
         return True
 
     def _find(self) -> Queue | None:
@@ -136,15 +147,30 @@ class _Graveyard:
                 self._target = target
         return self._target
 
-    def _move_fifo(self, message: Delivered, target: Queue) -> None:
-        new_id = self._ctx.ids.row(self._ctx.now_ms)
-        sequence = enter_group(self._tx, target, str(message.group_id), new_id, self._ctx.now_ms)
-        self._tx.run(
-            Q.move_fifo_message, id=message.id, new_id=new_id, target=target.storage, now=self._ctx.now_ms,
-            sequence=sequence, source_arn=self._queue.arn,
-        )  # fmt: skip
+    def _bury(self, message: Delivered, target: Queue) -> None:
+        """Make it anew in the dead-letter queue. Its id stays, so retention counts from when it was sent.
+
+        In a FIFO queue it is as a message just sent to it.
+        """
+        now_ms = self._ctx.now_ms
+        row_id, sequence, dedup_id = message.id, message.sequence, message.dedup_id
+        if target.fifo:
+            row_id = self._ctx.ids.row(now_ms)
+            sequence = enter_group(self._tx, target, str(message.group_id), row_id, now_ms)
+            dedup_id = message.message_id
         if message.body is None:
-            self._tx.run(Q.move_body, id=message.id, new_id=new_id)
+            where = {"id": message.id, "storage": self._queue.storage}
+            row = self._tx.one(Q.get_body, **where)
+            assert row is not None  # noqa: S101 (written and deleted together with the message)
+            self._tx.send(Q.delete_body, **where)
+            self._tx.send(Q.insert_body, id=row_id, storage=target.storage, body=row[0], md5=row[1])
+        self._tx.send(
+            Q.insert_moved_message, id=row_id, storage=target.storage, visible_at=now_ms, receives=message.receives - 1,
+            received_at=message.received_at_ms, sent_at=message.sent_at_ms, message_id=message.message_id,
+            sender=message.sender, group_id=message.group_id, sequence=sequence, dedup_id=dedup_id, trace=message.trace,
+            source_arn=self._queue.arn, attributes=message.attributes, body=message.body,
+        )  # fmt: skip
+        self._tx.wake(target.wake_key)
 
 
 def enter_group(tx: Tx, queue: Queue, group_id: str, row_id: int, visible_at_ms: int) -> int:
@@ -172,40 +198,55 @@ class _Groups:
         # A visibility timeout of zero hides nothing; yet no group is to be taken twice.
         hidden_until_ms = max(self._hidden_until_ms, self._ctx.now_ms + 1)
         more = True
+        due_ms: list[int] = []
         for _ in range(self._limit + CLAIM_ROUNDS_MAX):
             if len(delivered) == self._limit:
                 break
             row = self._tx.one(
-                Q.claim_group, storage=self._queue.storage, now=self._ctx.now_ms, hidden_until=hidden_until_ms
-            )
+                Q.claim_group, storage=self._queue.storage, now=self._ctx.now_ms, hidden_until=hidden_until_ms,
+                horizon=0, ahead=self._ctx.now_ms + floor.SKEW_MS,
+            )  # fmt: skip
             if row is None:
                 more = False
                 break
-            delivered += self._take(row[0], self._limit - len(delivered))
+            group_id, head, *due_ms = row
+            delivered += self._take(group_id, head, self._limit - len(delivered))
         if hidden_until_ms != self._hidden_until_ms:
             for group_id in {str(message.group_id) for message in delivered}:
                 settle(self._tx, self._ctx, self._queue, group_id)
+        if due_ms:
+            ids = [message.id for message in delivered]
+            floor.after_claim(self._tx, self._ctx, self._queue, ids, due_ms[0], hidden_until_ms)
         return Claim(delivered, more)
 
-    def _take(self, group_id: str, wanted: int) -> list[Delivered]:
-        """Take from one group all that may be delivered, at most ``wanted``."""
+    def _take(self, group_id: str, head: int, wanted: int) -> list[Delivered]:
+        """Take from one group all that may be delivered, at most ``wanted``; none of it lies before ``head``."""
         storage = self._queue.storage
         alive: list[Delivered] = []
         for _ in range(CLAIM_ROUNDS_MAX):
-            rows = self._tx.all(Q.first_messages, storage=storage, group_id=group_id, limit=wanted)
+            rows = self._tx.all(Q.first_messages, storage=storage, group_id=group_id, head=head, limit=wanted)
             rows = rows[len(alive) : fifo.deliverable([row[0] for row in rows], self._ctx.now_ms)]
             kept = [message for row in rows if (message := self._sift(Delivered(*row[1:]))) is not None]
             alive += kept
             if len(kept) == len(rows):
                 break
         if alive:
-            self._tx.run(
-                Q.claim_first_messages, storage=storage, group_id=group_id, first=alive[0].sequence,
-                last=alive[-1].sequence, now=self._ctx.now_ms, hidden_until=self._hidden_until_ms,
-            )  # fmt: skip
-        else:
+            alive = self._hide(group_id, alive)
+        if not alive:
             settle(self._tx, self._ctx, self._queue, group_id)
         return alive
+
+    def _hide(self, group_id: str, alive: list[Delivered]) -> list[Delivered]:
+        """Hide a group's first messages; answers those that were still there: a clock behind may delete one now."""
+        now_ms = self._ctx.now_ms
+        hidden = self._tx.run(
+            Q.claim_first_messages, storage=self._queue.storage, group_id=group_id, first=alive[0].sequence,
+            last=alive[-1].sequence, now=now_ms, hidden_until=self._hidden_until_ms,
+        )  # fmt: skip
+        if hidden == len(alive):
+            return alive
+        where = {"storage": self._queue.storage}
+        return [one for one in alive if self._tx.one(Q.get_message, id=one.id, **where) is not None]
 
     def _sift(self, message: Delivered) -> Delivered | None:
         """The message as it is received now; None where it has expired or is a dead letter, and is gone."""
@@ -220,9 +261,17 @@ class _Groups:
 
 def next_claim_ms(tx: Tx, ctx: Context, queue: Queue) -> int | None:
     """When time alone may bring a message: the next delay or visibility timeout that ends."""
-    row: Any = (
-        tx.one(Q.next_available, storage=queue.storage)
-        if queue.fifo
-        else tx.one(Q.next_visible, storage=queue.storage, now=ctx.now_ms)
-    )
-    return None if row is None else int(row[0])
+    now_ms = ctx.now_ms
+    row: Any = tx.one(
+        Q.next_available if queue.fifo else Q.next_visible, storage=queue.storage, now=now_ms,
+        soon=now_ms + floor.SOON_MS, never=floor.NEVER, ahead=now_ms + floor.SKEW_MS,
+    )  # fmt: skip
+    if row is None:
+        return None
+    next_ms, *more = row
+    if more:
+        due_ms, dense = more
+        floor.after_look(tx, ctx, queue, due_ms)
+        if next_ms is None and dense:
+            return now_ms + floor.SOON_MS
+    return None if next_ms is None else int(next_ms)

@@ -10,9 +10,10 @@ def settle(tx: Tx, ctx: Context, queue: Queue, group_id: str) -> None:
     """Bring a group's row in line after its first message may have changed, and wake a receiver if it is free."""
     # A statement sees what was committed before it began: one that waited for the lock would look at the past, take the
     # group for empty, and its newest message would be lost.
-    if tx.one(Q.lock_group, storage=queue.storage, group_id=group_id) is None:
+    locked = tx.one(Q.lock_group, storage=queue.storage, group_id=group_id)
+    if locked is None:
         return
-    row = tx.one(Q.settle_group, storage=queue.storage, group_id=group_id)
+    row = tx.one(Q.settle_group, storage=queue.storage, group_id=group_id, head=locked[0], now=ctx.now_ms)
     if row is None:
         return
     if row[0] < 0:

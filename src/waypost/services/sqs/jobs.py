@@ -3,13 +3,25 @@
 Nothing here is needed for right answers: what has expired is neither received nor counted. It frees the disk.
 """
 
+from collections.abc import Sequence
+
 from waypost.service import Again, Context, Job, JobResult
 from waypost.services.sqs.groups import settle
-from waypost.services.sqs.limits import CLEAN_BATCH_MAX, DEDUP_MS, EXPIRE_PAUSE_MS, FORGET_PAUSE_MS, NAME_REST_MS
+from waypost.services.sqs.limits import (
+    CLEAN_BATCH_MAX,
+    CLEAN_LAG_MS,
+    DEDUP_MS,
+    EXPIRE_PAUSE_MS,
+    FORGET_PAUSE_MS,
+    NAME_REST_MS,
+    PURGE_AGAIN_FACTOR,
+    PURGE_AGAIN_MS,
+)
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.queue import Queue, find
 from waypost.services.sqs.rules.retention import AFTER_ALL, expires_ms, oldest_kept
-from waypost.store.store import Tx
+from waypost.store.queries import Query
+from waypost.store.store import Row, Tx
 from waypost.work.jobs import drop, enqueue
 
 EXPIRE = "sqs.expire"
@@ -21,8 +33,11 @@ def schedule_expiry(tx: Tx, ctx: Context, queue: Queue) -> None:
     """Have a queue's expired messages deleted from now on; again after its retention period has changed."""
     drop(tx, queue.job_key)
     enqueue(
-        tx, ctx, kind=EXPIRE, key=queue.job_key, run_at_ms=_next_expiry_ms(tx, ctx, queue, pause_ms=0),
-        payload={"account": queue.account, "region": queue.region, "name": queue.name, "id": queue.id},
+        tx, ctx, kind=EXPIRE, key=queue.job_key, run_at_ms=_next_expiry_ms(tx, ctx, queue, 0, pause_ms=0),
+        payload={
+            "account": queue.account, "region": queue.region, "name": queue.name, "id": queue.id,
+            "retention_ms": queue.settings.retention_ms,
+        },
     )  # fmt: skip
 
 
@@ -32,39 +47,65 @@ def expire(tx: Tx, ctx: Context, job: Job) -> JobResult:
     queue = find(tx, named["region"], named["account"], named["name"])
     if queue is None or queue.id != named["id"]:
         return None
-    oldest = oldest_kept(ctx.now_ms, queue.settings.retention_ms)
-    full = _delete_messages(tx, ctx, queue, oldest)
+    retention_ms = queue.settings.retention_ms
+    if named.get("retention_ms", retention_ms) != retention_ms:
+        return None  # since it changed there is another job
+    # What an earlier run deleted is not looked for again: its index entries may lie there for long. The lag is for
+    # transactions that were late then.
+    since_ms = named.get("since_ms", 0) - CLEAN_LAG_MS
+    full = _delete_messages(tx, ctx, queue, max(0, oldest_kept(since_ms, retention_ms)))
     if queue.fifo:
-        for query in (Q.delete_dedups, Q.delete_attempts):
-            full |= tx.run(query, storage=queue.storage, now=ctx.now_ms, limit=CLEAN_BATCH_MAX) == CLEAN_BATCH_MAX
+        full |= _forget(tx, queue.storage, since_ms, ctx.now_ms)
     if full:
         return Again(ctx.now_ms)
-    return Again(_next_expiry_ms(tx, ctx, queue, pause_ms=EXPIRE_PAUSE_MS))
+    run_at_ms = _next_expiry_ms(tx, ctx, queue, ctx.now_ms, pause_ms=EXPIRE_PAUSE_MS)
+    return Again(run_at_ms, {**named, "since_ms": ctx.now_ms})
 
 
-def _delete_messages(tx: Tx, ctx: Context, queue: Queue, oldest: int) -> bool:
+def _delete_messages(tx: Tx, ctx: Context, queue: Queue, after: int) -> bool:
     """Delete expired messages; answers whether there may be more."""
-    rows = tx.all(Q.oldest_messages, storage=queue.storage, oldest=oldest, limit=CLEAN_BATCH_MAX)
-    if not rows:
-        return False
-    bounds = {"storage": queue.storage, "oldest": oldest, "limit": CLEAN_BATCH_MAX}
-    if any(row[3] for row in rows):
-        tx.run(Q.delete_bodies, **bounds)
-    tx.run(Q.delete_messages, **bounds)
+    oldest = oldest_kept(ctx.now_ms, queue.settings.retention_ms)
+    rows = _delete_oldest(tx, queue.storage, after, oldest)
     if queue.fifo:
         for group_id in {row[1] for row in rows}:
             settle(tx, ctx, queue, group_id)
     return len(rows) == CLEAN_BATCH_MAX
 
 
-def _next_expiry_ms(tx: Tx, ctx: Context, queue: Queue, *, pause_ms: int) -> int:
+def _delete_oldest(tx: Tx, storage: int, after: int, before: int) -> list[Row]:
+    """Delete the oldest messages from one id to another; answers what they were, in the order of their ids."""
+    rows = tx.all(Q.oldest_messages, storage=storage, after=after, oldest=before, limit=CLEAN_BATCH_MAX)
+    if rows:
+        named = {"storage": storage, "after": after, "last": rows[-1][0]}
+        if any(row[3] for row in rows):
+            tx.send(Q.delete_bodies, **named)
+        tx.send(Q.delete_messages, **named)
+    return rows
+
+
+_FORGETTING = ((Q.last_dedup, Q.delete_dedups), (Q.last_attempt, Q.delete_attempts))
+
+
+def _forget(tx: Tx, storage: int, since_ms: int, until_ms: int, queries: Sequence[tuple[Query, Query]] = ()) -> bool:
+    """Delete what a FIFO queue remembers of a time; answers whether there is more."""
+    full = False
+    for last, delete in queries or _FORGETTING:
+        row = tx.one(last, storage=storage, since=since_ms, limit=CLEAN_BATCH_MAX)
+        more = row is not None and row[0] < until_ms
+        tx.send(delete, storage=storage, since=since_ms, until=row[0] if more and row else until_ms)
+        full |= more
+    return full
+
+
+def _next_expiry_ms(tx: Tx, ctx: Context, queue: Queue, cleaned_ms: int, *, pause_ms: int) -> int:
+    """When something will expire next; nothing is left that expired before ``cleaned_ms``."""
     retention_ms = queue.settings.retention_ms
-    row = tx.one(Q.oldest_message, storage=queue.storage)
+    row = tx.one(Q.oldest_message, storage=queue.storage, after=max(0, oldest_kept(cleaned_ms, retention_ms)))
     # What is sent from now on expires no sooner than this.
     next_ms = ctx.now_ms + retention_ms if row is None else expires_ms(row[0], retention_ms)
     next_ms = max(next_ms, ctx.now_ms + pause_ms)
     if queue.fifo:
-        row = tx.one(Q.next_dedup, storage=queue.storage)
+        row = tx.one(Q.next_dedup, storage=queue.storage, since=cleaned_ms)
         forget_ms = ctx.now_ms + DEDUP_MS if row is None else int(row[0])
         next_ms = min(next_ms, max(forget_ms, ctx.now_ms + FORGET_PAUSE_MS))
     return next_ms
@@ -76,17 +117,22 @@ def schedule_purge(tx: Tx, ctx: Context, storage: int) -> None:
 
 
 def purge(tx: Tx, ctx: Context, job: Job) -> JobResult:
-    """Delete some of a storage."""
-    storage = job.payload["storage"]
-    bounds = {"storage": storage, "oldest": AFTER_ALL, "limit": CLEAN_BATCH_MAX}
-    rows = tx.all(Q.oldest_messages, **bounds)
-    if any(row[3] for row in rows):
-        tx.run(Q.delete_bodies, **bounds)
-    full = bool(rows) and tx.run(Q.delete_messages, **bounds) == CLEAN_BATCH_MAX
-    full |= tx.run(Q.delete_groups, storage=storage, limit=CLEAN_BATCH_MAX) == CLEAN_BATCH_MAX
-    for query in (Q.delete_dedups, Q.delete_attempts):
-        full |= tx.run(query, storage=storage, now=ctx.now_ms + DEDUP_MS, limit=CLEAN_BATCH_MAX) == CLEAN_BATCH_MAX
-    return Again(ctx.now_ms) if full else None
+    """Delete some of a storage. Once it is empty look again, less and less often, for what came later.
+
+    A transaction that began before the purge may still write there, and sends lock nothing.
+    """
+    payload = job.payload
+    storage, pause_ms = payload["storage"], payload.get("pause_ms", PURGE_AGAIN_MS[0])
+    after = payload.get("after", 0)
+    rows = _delete_oldest(tx, storage, after, AFTER_ALL)
+    full = _forget(tx, storage, 0, AFTER_ALL, (*_FORGETTING, (Q.last_group, Q.delete_groups)))
+    if full or len(rows) == CLEAN_BATCH_MAX:
+        # What was deleted is not looked for again: its index entries may lie there for long.
+        return Again(ctx.now_ms, {**payload, "after": rows[-1][0] if rows else after})
+    tx.send(Q.delete_floor, storage=storage)
+    if pause_ms > PURGE_AGAIN_MS[1]:
+        return None
+    return Again(ctx.now_ms + pause_ms, {"storage": storage, "pause_ms": pause_ms * PURGE_AGAIN_FACTOR})
 
 
 def rest_name(tx: Tx, ctx: Context, queue: Queue) -> None:

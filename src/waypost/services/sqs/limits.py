@@ -70,3 +70,10 @@ EXPIRE_PAUSE_MS = 1_000
 in flight may hold its FIFO group back for so long."""
 FORGET_PAUSE_MS = 60_000
 """Least time between two clean-ups of deduplication ids and receive attempts, which are not looked at once expired."""
+CLEAN_LAG_MS = 600_000
+"""How far behind the end of the clean-up before a clean-up begins: for what was committed late. What is later than
+that keeps its disk space until its queue is purged or deleted."""
+PURGE_AGAIN_MS = (60_000, 60_000_000)
+"""First and longest pause before a storage that was emptied is looked at again, for what was committed late."""
+PURGE_AGAIN_FACTOR = 10
+"""Each of those pauses is so many times the one before."""

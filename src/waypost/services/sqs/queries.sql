@@ -1,7 +1,15 @@
 -- Every statement of SQS. Those that run for each message come first after the queue's own.
+--
+-- What touches messages names one storage, which distributes their tables. On PostgreSQL claims begin at the storage's
+-- floor (floor.py), unless the clock that wrote it was far ahead.
 
 -- name: get_queue : the first statement of every operation on a queue, so it reads three columns and no policy
 SELECT id, storage, settings FROM sqs_queue WHERE account = :account AND region = :region AND name = :name;
+
+-- name: get_queues : the same for up to ten at once; an empty name is none
+SELECT name, id, storage, settings FROM sqs_queue
+WHERE account = :account AND region = :region
+  AND name IN (:name0, :name1, :name2, :name3, :name4, :name5, :name6, :name7, :name8, :name9);
 
 -- name: insert_message : a message of either kind of queue
 INSERT INTO sqs_message
@@ -17,8 +25,14 @@ VALUES (:id, :storage, :visible_at, 0, :sent_at, :message_id, :sender, :body);
 -- name: insert_body : beside the row, so that a claim does not rewrite it
 INSERT INTO sqs_body (id, md5, body) VALUES (:id, :md5, :body);
 
+-- name: insert_body [postgres]
+INSERT INTO sqs_body (storage, id, md5, body) VALUES (:storage, :id, :md5, :body);
+
 -- name: get_body : of a message whose row has none
 SELECT body, md5 FROM sqs_body WHERE id = :id;
+
+-- name: get_body [postgres]
+SELECT body, md5 FROM sqs_body WHERE storage = :storage AND id = :id;
 
 -- name: claim_message : one; with "=" instead of IN it takes SQLite half the time
 UPDATE sqs_message SET visible_at = :hidden_until, receives = receives + 1, received_at = COALESCE(received_at, :now)
@@ -28,6 +42,18 @@ WHERE id = (
 RETURNING id, receives, received_at, sent_at, message_id, sender, group_id, sequence, dedup_id, trace, source_arn,
   attributes, body;
 
+-- name: claim_message [postgres]
+UPDATE sqs_message SET visible_at = :hidden_until, receives = receives + 1, received_at = COALESCE(received_at, :now)
+WHERE storage = :storage AND id = (
+  SELECT id FROM sqs_message
+  WHERE storage = :storage AND visible_at > 0 AND visible_at <= :now AND visible_at > GREATEST(:horizon, (
+      SELECT CASE WHEN moved_at > :ahead THEN 0 ELSE floor END FROM sqs_floor WHERE storage = :storage
+      ORDER BY seq DESC LIMIT 1))
+  ORDER BY visible_at, id LIMIT 1 {skip_locked})
+RETURNING id, receives, received_at, sent_at, message_id, sender, group_id, sequence, dedup_id, trace, source_arn,
+  attributes, body,
+  COALESCE((SELECT due_at FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1), 0);
+
 -- name: claim_messages : what was never received by the horizon has expired; the range passes over it
 UPDATE sqs_message SET visible_at = :hidden_until, receives = receives + 1, received_at = COALESCE(received_at, :now)
 WHERE id IN (
@@ -36,8 +62,35 @@ WHERE id IN (
 RETURNING id, receives, received_at, sent_at, message_id, sender, group_id, sequence, dedup_id, trace, source_arn,
   attributes, body;
 
+-- name: claim_messages [postgres] : hide_message follows for each: while the table is small the planner would walk it for
+-- an UPDATE of several, and keep that plan
+SELECT id, receives + 1, COALESCE(received_at, :now), sent_at, message_id, sender, group_id, sequence, dedup_id, trace,
+  source_arn, attributes, body,
+  COALESCE((SELECT due_at FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1), 0)
+FROM sqs_message
+WHERE storage = :storage AND visible_at > 0 AND visible_at <= :now AND visible_at > GREATEST(:horizon, (
+    SELECT CASE WHEN moved_at > :ahead THEN 0 ELSE floor END FROM sqs_floor WHERE storage = :storage
+    ORDER BY seq DESC LIMIT 1))
+ORDER BY visible_at, id LIMIT :limit {skip_locked};
+
+-- name: hide_message [postgres] : one that claim_messages took
+UPDATE sqs_message SET visible_at = :hidden_until, receives = :receives, received_at = :received_at
+WHERE storage = :storage AND id = :id;
+
 -- name: next_visible : when time alone brings a message
 SELECT visible_at FROM sqs_message WHERE storage = :storage AND visible_at > :now ORDER BY visible_at LIMIT 1;
+
+-- name: next_visible [postgres] : among close entries of what is gone no further than `soon`; and when the floor is due
+SELECT next.visible_at, floor.due_at, COALESCE(floor.dense, FALSE)
+FROM (SELECT 1) AS one
+LEFT JOIN LATERAL (
+  SELECT due_at, dense_until > floor AND dense_until > :now AS dense FROM sqs_floor WHERE storage = :storage
+  ORDER BY seq DESC LIMIT 1) AS floor ON TRUE
+LEFT JOIN LATERAL (
+  SELECT visible_at FROM sqs_message
+  WHERE storage = :storage AND visible_at > 0 AND visible_at > :now
+    AND visible_at <= CASE WHEN floor.dense THEN CAST(:soon AS BIGINT) ELSE CAST(:never AS BIGINT) END
+  ORDER BY visible_at LIMIT 1) AS next ON TRUE;
 
 -- name: delete_message : of a standard queue, by whatever handle
 DELETE FROM sqs_message WHERE id = :id AND storage = :storage;
@@ -45,12 +98,19 @@ DELETE FROM sqs_message WHERE id = :id AND storage = :storage;
 -- name: delete_body : of a message that is gone
 DELETE FROM sqs_body WHERE id = :id;
 
+-- name: delete_body [postgres]
+DELETE FROM sqs_body WHERE storage = :storage AND id = :id;
+
 -- name: change_visibility : of a standard queue
 UPDATE sqs_message SET visible_at = :visible_at WHERE id = :id AND storage = :storage;
 
--- name: move_message : to a dead-letter queue; the id stays, so retention counts from when it was sent
-UPDATE sqs_message SET storage = :target, visible_at = :now, receives = receives - 1, source_arn = :source_arn
-WHERE id = :id;
+-- name: insert_moved_message : into a dead-letter queue, after it was deleted from its own
+INSERT INTO sqs_message
+  (id, storage, visible_at, receives, received_at, sent_at, message_id, sender, group_id, sequence, dedup_id, trace,
+   source_arn, attributes, body)
+VALUES
+  (:id, :storage, :visible_at, :receives, :received_at, :sent_at, :message_id, :sender, :group_id, :sequence, :dedup_id,
+   :trace, :source_arn, :attributes, :body);
 
 
 -- name: claim_dedup : changes nothing where the key was used in the last five minutes
@@ -73,23 +133,52 @@ ON CONFLICT (storage, group_id) DO UPDATE SET sequence =
   CASE WHEN sqs_group.sequence >= excluded.sequence THEN sqs_group.sequence + 1 ELSE excluded.sequence END
 RETURNING sequence;
 
--- name: claim_group : the one whose first message has waited longest
+-- name: enter_group [postgres] : a new group's messages begin here
+INSERT INTO sqs_group (storage, group_id, sequence, available_at, head)
+VALUES (:storage, :group_id, :sequence, :available_at, :sequence)
+ON CONFLICT (storage, group_id) DO UPDATE SET sequence =
+  CASE WHEN sqs_group.sequence >= excluded.sequence THEN sqs_group.sequence + 1 ELSE excluded.sequence END
+RETURNING sequence;
+
+-- name: claim_group : the one that has been free for longest
 UPDATE sqs_group SET available_at = :hidden_until
 WHERE storage = :storage AND group_id = (
   SELECT group_id FROM sqs_group WHERE storage = :storage AND available_at <= :now
   ORDER BY available_at LIMIT 1 {skip_locked})
-RETURNING group_id;
+RETURNING group_id, 0;
+
+-- name: claim_group [postgres]
+UPDATE sqs_group SET available_at = :hidden_until
+WHERE storage = :storage AND group_id = (
+  SELECT group_id FROM sqs_group
+  WHERE storage = :storage AND available_at > 0 AND available_at <= :now AND available_at > GREATEST(:horizon, (
+      SELECT CASE WHEN moved_at > :ahead THEN 0 ELSE floor END FROM sqs_floor WHERE storage = :storage
+      ORDER BY seq DESC LIMIT 1))
+  ORDER BY available_at LIMIT 1 {skip_locked})
+RETURNING group_id, head,
+  COALESCE((SELECT due_at FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1), 0);
 
 -- name: lock_group : before settle_group, whose look at the messages must come after every other node's commit
-SELECT 1 FROM sqs_group WHERE storage = :storage AND group_id = :group_id;
+SELECT 0 FROM sqs_group WHERE storage = :storage AND group_id = :group_id;
 
 -- name: lock_group [postgres]
-SELECT 1 FROM sqs_group WHERE storage = :storage AND group_id = :group_id FOR UPDATE;
+SELECT head FROM sqs_group WHERE storage = :storage AND group_id = :group_id FOR UPDATE;
 
--- name: settle_group : after its first message may have changed
+-- name: settle_group : after its first message may have changed; one that is free is so from now on
 UPDATE sqs_group SET available_at = COALESCE((
-  SELECT visible_at FROM sqs_message
+  SELECT CASE WHEN visible_at < :now THEN :now ELSE visible_at END FROM sqs_message
   WHERE storage = :storage AND group_id = :group_id AND sequence IS NOT NULL ORDER BY sequence LIMIT 1), -1)
+WHERE storage = :storage AND group_id = :group_id
+RETURNING available_at;
+
+-- name: settle_group [postgres] : its first message is looked for from where it was last
+UPDATE sqs_group SET
+  available_at = COALESCE((
+    SELECT GREATEST(visible_at, :now) FROM sqs_message
+    WHERE storage = :storage AND group_id = :group_id AND sequence >= :head ORDER BY sequence LIMIT 1), -1),
+  head = COALESCE((
+    SELECT sequence FROM sqs_message
+    WHERE storage = :storage AND group_id = :group_id AND sequence >= :head ORDER BY sequence LIMIT 1), :head)
 WHERE storage = :storage AND group_id = :group_id
 RETURNING available_at;
 
@@ -99,10 +188,29 @@ DELETE FROM sqs_group WHERE storage = :storage AND group_id = :group_id;
 -- name: next_available : when time alone brings a group
 SELECT available_at FROM sqs_group WHERE storage = :storage ORDER BY available_at LIMIT 1;
 
+-- name: next_available [postgres] : as next_visible
+SELECT next.available_at, floor.due_at, COALESCE(floor.dense, FALSE)
+FROM (SELECT 1) AS one
+LEFT JOIN LATERAL (
+  SELECT due_at, dense_until > floor AND dense_until > :now AS dense,
+    CASE WHEN moved_at > :ahead THEN 0 ELSE floor END AS floor
+  FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1) AS floor ON TRUE
+LEFT JOIN LATERAL (
+  SELECT available_at FROM sqs_group
+  WHERE storage = :storage AND available_at > 0 AND available_at > COALESCE(floor.floor, 0)
+    AND available_at <= CASE WHEN floor.dense THEN CAST(:soon AS BIGINT) ELSE CAST(:never AS BIGINT) END
+  ORDER BY available_at LIMIT 1) AS next ON TRUE;
+
 -- name: first_messages : of a group, in order
 SELECT visible_at, id, receives, received_at, sent_at, message_id, sender, group_id, sequence, dedup_id, trace,
   source_arn, attributes, body
 FROM sqs_message WHERE storage = :storage AND group_id = :group_id AND sequence IS NOT NULL
+ORDER BY sequence LIMIT :limit;
+
+-- name: first_messages [postgres]
+SELECT visible_at, id, receives, received_at, sent_at, message_id, sender, group_id, sequence, dedup_id, trace,
+  source_arn, attributes, body
+FROM sqs_message WHERE storage = :storage AND group_id = :group_id AND sequence >= :head
 ORDER BY sequence LIMIT :limit;
 
 -- name: claim_first_messages : those of a group from one sequence number to another
@@ -121,15 +229,6 @@ SELECT group_id, receives, visible_at FROM sqs_message WHERE id = :id AND storag
 UPDATE sqs_message SET visible_at = :visible_at
 WHERE id = :id AND storage = :storage AND receives = :receives AND visible_at > :now
 RETURNING group_id;
-
--- name: move_fifo_message : to a FIFO dead-letter queue, as a message just sent to it
-UPDATE sqs_message
-SET id = :new_id, storage = :target, visible_at = :now, sequence = :sequence, dedup_id = message_id,
-  source_arn = :source_arn
-WHERE id = :id;
-
--- name: move_body : follows its message
-UPDATE sqs_body SET id = :new_id WHERE id = :id;
 
 -- name: get_attempt : the messages that an attempt got
 SELECT received_at, hidden_until, messages FROM sqs_attempt
@@ -155,9 +254,20 @@ FROM sqs_message WHERE id = :id AND storage = :storage;
 SELECT COUNT(*) FROM sqs_message
 WHERE storage = :storage AND visible_at <= :now AND visible_at > :horizon AND id >= :oldest;
 
+-- name: count_visible [postgres] : from the floor of a standard queue; that of a FIFO queue is one of groups
+SELECT COUNT(*) FROM sqs_message
+WHERE storage = :storage AND visible_at > 0 AND visible_at <= :now AND id >= :oldest
+  AND visible_at > CASE WHEN :fifo > 0 THEN :horizon ELSE GREATEST(:horizon, (
+      SELECT CASE WHEN moved_at > :ahead THEN 0 ELSE floor END FROM sqs_floor WHERE storage = :storage
+      ORDER BY seq DESC LIMIT 1)) END;
+
 -- name: count_hidden : by the index alone: in flight, and all
 SELECT COALESCE(SUM(CASE WHEN receives > 0 THEN 1 ELSE 0 END), 0), COUNT(*) FROM sqs_message
 WHERE storage = :storage AND visible_at > :now AND id >= :oldest;
+
+-- name: count_hidden [postgres]
+SELECT COALESCE(SUM(CASE WHEN receives > 0 THEN 1 ELSE 0 END), 0), COUNT(*) FROM sqs_message
+WHERE storage = :storage AND visible_at > 0 AND visible_at > :now AND id >= :oldest;
 
 
 -- name: insert_queue : a new one
@@ -185,8 +295,11 @@ UPDATE sqs_queue SET tags = :tags WHERE account = :account AND region = :region 
 UPDATE sqs_queue SET storage = :storage, purged_at = :now
 WHERE account = :account AND region = :region AND name = :name AND purged_at <= :latest;
 
--- name: delete_queue : its messages follow by and by
-DELETE FROM sqs_queue WHERE account = :account AND region = :region AND name = :name;
+-- name: delete_queue : its messages follow by and by; where a purge came just before, those of the new storage
+DELETE FROM sqs_queue WHERE account = :account AND region = :region AND name = :name RETURNING storage;
+
+-- name: lock_queue : whoever writes what depends on what it read
+SELECT 1 FROM sqs_queue WHERE account = :account AND region = :region AND name = :name {for_no_key_update};
 
 -- name: list_queues : by name from one on
 SELECT name FROM sqs_queue
@@ -208,32 +321,104 @@ DELETE FROM sqs_deleted_queue
 WHERE account = :account AND region = :region AND name = :name AND deleted_at <= :latest;
 
 
--- name: oldest_messages : the next to expire
+-- name: oldest_messages : the next to expire; what was before `after` is gone
 SELECT id, group_id, sequence, body IS NULL FROM sqs_message
-WHERE storage = :storage AND id < :oldest ORDER BY id LIMIT :limit;
+WHERE storage = :storage AND id < :oldest AND id >= :after ORDER BY id LIMIT :limit;
 
 -- name: oldest_message : says when something will expire next
-SELECT id FROM sqs_message WHERE storage = :storage ORDER BY id LIMIT 1;
+SELECT id FROM sqs_message WHERE storage = :storage AND id >= :after ORDER BY id LIMIT 1;
 
 -- name: delete_bodies : of the oldest messages, before them
 DELETE FROM sqs_body WHERE id IN (
-  SELECT id FROM sqs_message WHERE storage = :storage AND id < :oldest ORDER BY id LIMIT :limit);
+  SELECT id FROM sqs_message WHERE storage = :storage AND id <= :last AND id >= :after);
+
+-- name: delete_bodies [postgres]
+DELETE FROM sqs_body WHERE storage = :storage AND id <= :last AND id >= :after;
 
 -- name: delete_messages : the oldest ones
-DELETE FROM sqs_message WHERE id IN (
-  SELECT id FROM sqs_message WHERE storage = :storage AND id < :oldest ORDER BY id LIMIT :limit);
+DELETE FROM sqs_message WHERE storage = :storage AND id <= :last AND id >= :after;
+
+-- name: last_dedup : how far a clean-up goes, where it does not come to the end
+SELECT expires_at FROM sqs_dedup WHERE storage = :storage AND expires_at > 0 AND expires_at > :since
+ORDER BY expires_at LIMIT 1 OFFSET :limit;
 
 -- name: delete_dedups : no longer in force
-DELETE FROM sqs_dedup WHERE storage = :storage AND key IN (
-  SELECT key FROM sqs_dedup WHERE storage = :storage AND expires_at <= :now ORDER BY expires_at LIMIT :limit);
+DELETE FROM sqs_dedup WHERE storage = :storage AND expires_at > 0 AND expires_at > :since AND expires_at <= :until;
 
 -- name: next_dedup : the next to expire
-SELECT expires_at FROM sqs_dedup WHERE storage = :storage ORDER BY expires_at LIMIT 1;
+SELECT expires_at FROM sqs_dedup WHERE storage = :storage AND expires_at > 0 AND expires_at > :since
+ORDER BY expires_at LIMIT 1;
+
+-- name: last_attempt : as last_dedup
+SELECT expires_at FROM sqs_attempt WHERE storage = :storage AND expires_at > 0 AND expires_at > :since
+ORDER BY expires_at LIMIT 1 OFFSET :limit;
 
 -- name: delete_attempts : no longer in force
-DELETE FROM sqs_attempt WHERE storage = :storage AND attempt_id IN (
-  SELECT attempt_id FROM sqs_attempt WHERE storage = :storage AND expires_at <= :now ORDER BY expires_at LIMIT :limit);
+DELETE FROM sqs_attempt WHERE storage = :storage AND expires_at > 0 AND expires_at > :since AND expires_at <= :until;
+
+-- name: last_group : as last_dedup
+SELECT available_at FROM sqs_group WHERE storage = :storage AND available_at > 0 AND available_at > :since
+ORDER BY available_at LIMIT 1 OFFSET :limit;
 
 -- name: delete_groups : of a storage that no queue has any more
-DELETE FROM sqs_group WHERE storage = :storage AND group_id IN (
-  SELECT group_id FROM sqs_group WHERE storage = :storage ORDER BY available_at LIMIT :limit);
+DELETE FROM sqs_group
+WHERE storage = :storage AND available_at > 0 AND available_at > :since AND available_at <= :until;
+
+
+-- The floor of a storage, on PostgreSQL alone: floor.py says what it is for.
+
+-- name: look_for_messages [postgres] : the floor, and what is first above it; nothing while another looks
+SELECT seq, floor, moved_at, drawn_at, looked_at, dense_until, (
+  SELECT visible_at FROM sqs_message
+  WHERE storage = :storage AND visible_at > 0 AND visible_at <= :now
+    AND visible_at > GREATEST(:horizon, CASE WHEN sqs_floor.moved_at > :ahead THEN 0 ELSE sqs_floor.floor END)
+  ORDER BY visible_at LIMIT 1)
+FROM sqs_floor WHERE storage = :storage AND seq = (
+  SELECT seq FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1) {skip_locked};
+
+-- name: late_messages [postgres] : below the floor, so committed after it was found; each age is looked at once
+SELECT late.id FROM (
+  VALUES (CAST(1000 AS BIGINT)), (4000), (16000), (64000), (256000), (1024000), (4096000), (16384000), (65536000),
+    (262144000), (1048576000)) AS rung (age)
+CROSS JOIN LATERAL (
+  SELECT id FROM sqs_message
+  WHERE storage = :storage AND visible_at > 0 AND visible_at > GREATEST(:horizon, :looked_at - rung.age)
+    AND visible_at <= LEAST(:now - rung.age, :floor)
+  ORDER BY visible_at LIMIT :limit {skip_locked}) AS late;
+
+-- name: raise_message [postgres] : to where it is found
+UPDATE sqs_message SET visible_at = :now WHERE storage = :storage AND id = :id;
+
+-- name: look_for_groups [postgres] : the floor, and what is first above it; nothing while another looks
+SELECT seq, floor, moved_at, drawn_at, looked_at, dense_until, (
+  SELECT available_at FROM sqs_group
+  WHERE storage = :storage AND available_at > 0 AND available_at <= :now
+    AND available_at > GREATEST(:horizon, CASE WHEN sqs_floor.moved_at > :ahead THEN 0 ELSE sqs_floor.floor END)
+  ORDER BY available_at LIMIT 1)
+FROM sqs_floor WHERE storage = :storage AND seq = (
+  SELECT seq FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1) {skip_locked};
+
+-- name: late_groups [postgres] : below the floor, so committed after it was found; each age is looked at once
+SELECT late.group_id FROM (
+  VALUES (CAST(1000 AS BIGINT)), (4000), (16000), (64000), (256000), (1024000), (4096000), (16384000), (65536000),
+    (262144000), (1048576000)) AS rung (age)
+CROSS JOIN LATERAL (
+  SELECT group_id FROM sqs_group
+  WHERE storage = :storage AND available_at > 0 AND available_at > GREATEST(:horizon, :looked_at - rung.age)
+    AND available_at <= LEAST(:now - rung.age, :floor)
+  ORDER BY available_at LIMIT :limit {skip_locked}) AS late;
+
+-- name: raise_group [postgres] : to where it is found
+UPDATE sqs_group SET available_at = :now WHERE storage = :storage AND group_id = :group_id;
+
+-- name: begin_floor [postgres] : at nothing
+INSERT INTO sqs_floor (storage, seq, floor, moved_at, drawn_at, looked_at, dense_until, due_at)
+VALUES (:storage, 0, 0, :now, :now, :now, 0, :now) ON CONFLICT (storage, seq) DO NOTHING;
+
+-- name: move_floor [postgres] : under a new key
+UPDATE sqs_floor SET seq = seq + 1, floor = :floor, moved_at = :moved_at, drawn_at = :drawn_at,
+  looked_at = :looked_at, dense_until = :dense_until, due_at = :due_at
+WHERE storage = :storage AND seq = :seq;
+
+-- name: delete_floor : of a storage that no queue has any more
+DELETE FROM sqs_floor WHERE storage = :storage;

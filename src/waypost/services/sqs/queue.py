@@ -75,6 +75,13 @@ def owned(tx: Tx, ctx: Context, request: Params) -> Queue:
     return addressed(tx, ctx, request)
 
 
+def locked(tx: Tx, ctx: Context, request: Params) -> Queue:
+    """The same for operations that write what depends on what they read: nobody else changes it until the commit."""
+    address = _address(request)
+    tx.one(Q.lock_queue, account=address.account, region=ctx.region, name=address.name)
+    return owned(tx, ctx, request)
+
+
 def _address(request: Params) -> names.Address:
     url = request.get("QueueUrl")
     if not url:

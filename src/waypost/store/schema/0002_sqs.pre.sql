@@ -32,13 +32,20 @@ CREATE TABLE sqs_deleted_queue (
 -- column compared with now: a message is waiting from visible_at on. A claim moves visible_at on; it rewrites the row
 -- and one index entry, which is why long bodies lie elsewhere.
 --
+-- Every table of messages begins its key with the storage on PostgreSQL, every statement names one, and none moves a row
+-- to another: a distributed database keeps a queue's rows together. In SQLite's one file the id alone is the key.
+--
 -- Measured (SQLite 3.54, 600-byte bodies, microseconds for insert + claim + delete, commit of 64 shared, no fsync):
 -- this layout 8.1 with none and 11.9 with 1,000,000 waiting; without the index of (storage, id) 8.0 and 11.0; a table
 -- clustered by (storage, id) 8.2 and 12.1, and 13.3 to this one's 9.4 with bodies of 1,500. Counting 1,000,000 waiting
 -- messages by the index takes 30 to 50 ms; a counter row would cost every send and every delete a statement (2 of
 -- some 20 microseconds) and, with many nodes, a lock. So GetQueueAttributes counts, and nothing else does.
+--
+-- On PostgreSQL the indexes by time are partial, though they hold every row: while a table is small its planner takes
+-- all indexes for equal, and keeps that plan while the table grows. One that a statement does not speak of cannot be
+-- taken instead of the primary key.
 CREATE TABLE sqs_message (
-  id {key},
+  id {local_key},
   storage BIGINT NOT NULL,
   visible_at BIGINT NOT NULL,
   receives INTEGER NOT NULL,
@@ -53,19 +60,28 @@ CREATE TABLE sqs_message (
   source_arn TEXT,               -- the queue that it was a dead letter of
   attributes TEXT,               -- JSON
   body TEXT                      -- NULL: in sqs_body
+  {storage_key}
 );
-CREATE INDEX sqs_message_visible ON sqs_message (storage, visible_at, id, receives);
-CREATE INDEX sqs_message_order ON sqs_message (storage, id);
+{sqlite} CREATE INDEX sqs_message_visible ON sqs_message (storage, visible_at, id, receives);
+{postgres} CREATE INDEX sqs_message_visible ON sqs_message (storage, visible_at, id, receives) WHERE visible_at > 0;
+{sqlite} CREATE INDEX sqs_message_order ON sqs_message (storage, id);
 CREATE INDEX sqs_message_group ON sqs_message (storage, group_id, sequence) WHERE sequence IS NOT NULL;
 
-CREATE TABLE sqs_body (
+{sqlite} CREATE TABLE sqs_body (
   id {key},                      -- the message's
   md5 TEXT NOT NULL,
   body TEXT NOT NULL
 );
+{postgres} CREATE TABLE sqs_body (
+  storage BIGINT NOT NULL,
+  id BIGINT NOT NULL,
+  md5 TEXT NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (storage, id)
+);
 
--- One row for each group of a FIFO queue that has messages. available_at is the visible_at of the group's first message:
--- a group in flight is passed over by one index, however many groups there are.
+-- One row for each group of a FIFO queue that has messages. available_at is when the group's first message may be
+-- received, as it was seen last: a group in flight is passed over by one index, however many groups there are.
 CREATE TABLE sqs_group (
   storage BIGINT NOT NULL,
   group_id TEXT NOT NULL,
@@ -73,7 +89,10 @@ CREATE TABLE sqs_group (
   available_at BIGINT NOT NULL,
   PRIMARY KEY (storage, group_id)
 ) {without_rowid};
-CREATE INDEX sqs_group_available ON sqs_group (storage, available_at);
+-- The first message's sequence number is not below this: what was before it is gone, and its entries need no look.
+{postgres} ALTER TABLE sqs_group ADD COLUMN head BIGINT NOT NULL DEFAULT 0;
+{sqlite} CREATE INDEX sqs_group_available ON sqs_group (storage, available_at);
+{postgres} CREATE INDEX sqs_group_available ON sqs_group (storage, available_at) WHERE available_at > 0;
 
 -- What was sent to a FIFO queue in the last five minutes.
 CREATE TABLE sqs_dedup (
@@ -84,7 +103,8 @@ CREATE TABLE sqs_dedup (
   sequence BIGINT NOT NULL,
   PRIMARY KEY (storage, key)
 ) {without_rowid};
-CREATE INDEX sqs_dedup_expiry ON sqs_dedup (storage, expires_at);
+{sqlite} CREATE INDEX sqs_dedup_expiry ON sqs_dedup (storage, expires_at);
+{postgres} CREATE INDEX sqs_dedup_expiry ON sqs_dedup (storage, expires_at) WHERE expires_at > 0;
 
 -- Receives of a FIFO queue that named their attempt: the same attempt gets the same messages.
 CREATE TABLE sqs_attempt (
@@ -96,4 +116,5 @@ CREATE TABLE sqs_attempt (
   messages TEXT NOT NULL,        -- JSON: [[row id, receives], ...]
   PRIMARY KEY (storage, attempt_id)
 ) {without_rowid};
-CREATE INDEX sqs_attempt_expiry ON sqs_attempt (storage, expires_at);
+{sqlite} CREATE INDEX sqs_attempt_expiry ON sqs_attempt (storage, expires_at);
+{postgres} CREATE INDEX sqs_attempt_expiry ON sqs_attempt (storage, expires_at) WHERE expires_at > 0;

@@ -2,9 +2,10 @@
 
 from waypost.service import Context, Operation, Params
 from waypost.services.sqs import errors
+from waypost.services.sqs.floor import SKEW_MS
 from waypost.services.sqs.jobs import schedule_expiry
 from waypost.services.sqs.queries import Q
-from waypost.services.sqs.queue import Queue, addressed, find_arn, owned
+from waypost.services.sqs.queue import Queue, addressed, find_arn, locked
 from waypost.services.sqs.rules import attributes, redrive
 from waypost.services.sqs.rules.policy import add_permission as with_permission
 from waypost.services.sqs.rules.policy import remove_permission as without_permission
@@ -41,7 +42,9 @@ def get_queue_attributes(tx: Tx, ctx: Context, request: Params) -> Params:
 def _counts(tx: Tx, ctx: Context, queue: Queue) -> dict[str, str]:
     retention_ms = queue.settings.retention_ms
     kept = {"storage": queue.storage, "now": ctx.now_ms, "oldest": oldest_kept(ctx.now_ms, retention_ms)}
-    visible = tx.one(Q.count_visible, horizon=ctx.now_ms - retention_ms, **kept)
+    visible = tx.one(
+        Q.count_visible, horizon=ctx.now_ms - retention_ms, fifo=int(queue.fifo), ahead=ctx.now_ms + SKEW_MS, **kept
+    )
     hidden = tx.one(Q.count_hidden, **kept)
     assert visible is not None and hidden is not None  # noqa: S101, PT018 (a count always has a row)
     in_flight, all_hidden = hidden
@@ -57,7 +60,7 @@ def set_queue_attributes(tx: Tx, ctx: Context, request: Params) -> Params:
     given: dict[str, str] = request.get("Attributes") or {}
     if not given:
         raise errors.missing("Attributes")
-    queue = owned(tx, ctx, request)
+    queue = locked(tx, ctx, request)
     changed = attributes.change(current_attributes(tx, queue), given, fifo=queue.fifo)
     check_dead_letters(tx, queue, changed, given)
     _write(tx, ctx, queue, changed)
@@ -107,7 +110,7 @@ def add_permission(tx: Tx, ctx: Context, request: Params) -> Params:
     for name in ("Label", "AWSAccountIds", "Actions"):
         if not request.get(name):
             raise errors.missing(name)
-    queue = owned(tx, ctx, request)
+    queue = locked(tx, ctx, request)
     current = current_attributes(tx, queue)
     policy = with_permission(
         current.get("Policy"), queue.arn, request["Label"], request["AWSAccountIds"], request["Actions"]
@@ -120,7 +123,7 @@ def remove_permission(tx: Tx, ctx: Context, request: Params) -> Params:
     """Take such a statement out again."""
     if not request.get("Label"):
         raise errors.missing("Label")
-    queue = owned(tx, ctx, request)
+    queue = locked(tx, ctx, request)
     current = current_attributes(tx, queue)
     policy = without_permission(current.pop("Policy", None), request["Label"])
     _write(tx, ctx, queue, current if policy is None else {**current, "Policy": policy})

@@ -138,9 +138,11 @@ def purge_queue(tx: Tx, ctx: Context, request: Params) -> Params:
 def delete_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     """Delete a queue at once; a job deletes its messages."""
     queue = owned(tx, ctx, request)
-    tx.run(Q.delete_queue, account=queue.account, region=queue.region, name=queue.name)
+    row = tx.one(Q.delete_queue, account=queue.account, region=queue.region, name=queue.name)
+    if row is None:
+        raise errors.no_queue()
     drop(tx, queue.job_key)
-    schedule_purge(tx, ctx, queue.storage)
+    schedule_purge(tx, ctx, row[0])
     rest_name(tx, ctx, queue)
     tx.wake(queue.wake_key, 0)
     return {}

@@ -111,7 +111,7 @@ def _shown(tx: Tx, queue: Queue, wish: _Wish, one: Delivered, received_at_ms: in
     """A message as the receiver sees it."""
     body = one.body
     if body is None:
-        row = tx.one(Q.get_body, id=one.id)
+        row = tx.one(Q.get_body, id=one.id, storage=queue.storage)
         assert row is not None  # noqa: S101 (written and deleted together with the message)
         body, digest = row
     else:

@@ -180,7 +180,7 @@ def _keep(
 ) -> None:
     body: str | None = draft.body
     if len(draft.body_bytes) > INLINE_BYTES_MAX:
-        tx.run(Q.insert_body, id=row_id, md5=digest, body=body)
+        tx.run(Q.insert_body, id=row_id, storage=queue.storage, md5=digest, body=body)
         body = None
     visible_at_ms = ctx.now_ms + draft.delay_ms
     if draft.group_id is None and not draft.attributes and draft.trace is None:

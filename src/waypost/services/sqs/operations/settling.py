@@ -72,8 +72,11 @@ def _delete(tx: Tx, ctx: Context, queue: Queue, handle: str) -> None:
     receive = _read(queue, handle)
     if queue.fifo:
         _delete_received(tx, ctx, queue, handle, receive)
-    elif tx.run(Q.delete_message, id=receive.message, storage=queue.storage) and receive.has_body_row:
-        tx.run(Q.delete_body, id=receive.message)
+    elif not receive.has_body_row:
+        tx.send(Q.delete_message, id=receive.message, storage=queue.storage)
+    elif tx.run(Q.delete_message, id=receive.message, storage=queue.storage):
+        # Else it was moved to a dead-letter queue, where it may have the same id.
+        tx.send(Q.delete_body, id=receive.message, storage=queue.storage)
 
 
 def _delete_received(tx: Tx, ctx: Context, queue: Queue, handle: str, receive: Receipt) -> None:
@@ -82,7 +85,7 @@ def _delete_received(tx: Tx, ctx: Context, queue: Queue, handle: str, receive: R
     )
     if row is not None:
         if receive.has_body_row:
-            tx.run(Q.delete_body, id=receive.message)
+            tx.send(Q.delete_body, id=receive.message, storage=queue.storage)
         settle(tx, ctx, queue, row[0])
     elif tx.one(Q.get_message, id=receive.message, storage=queue.storage) is not None:
         raise errors.expired_handle(handle)

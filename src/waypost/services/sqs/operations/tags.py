@@ -6,7 +6,7 @@ from waypost.service import Context, Operation, Params
 from waypost.services.sqs import errors
 from waypost.services.sqs.limits import TAG_KEY_MAX, TAG_VALUE_MAX, TAGS_MAX
 from waypost.services.sqs.queries import Q
-from waypost.services.sqs.queue import Queue, owned
+from waypost.services.sqs.queue import Queue, locked, owned
 from waypost.store.store import Tx
 
 
@@ -15,7 +15,7 @@ def tag_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     added = request.get("Tags")
     if not added:
         raise errors.missing("Tags")
-    queue = owned(tx, ctx, request)
+    queue = locked(tx, ctx, request)
     tags = _read(tx, queue)
     check_tags(queue.name, tags, added)
     _write(tx, queue, {**tags, **added})
@@ -27,7 +27,7 @@ def untag_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     removed = request.get("TagKeys")
     if not removed:
         raise errors.missing("TagKeys")
-    queue = owned(tx, ctx, request)
+    queue = locked(tx, ctx, request)
     _write(tx, queue, {key: value for key, value in _read(tx, queue).items() if key not in removed})
     return {}
 
