@@ -46,7 +46,7 @@ async def two_nodes(nodes: Sequence[Running], load: Load, made: Callback) -> Fig
         lambda: send_receive_delete(nodes, load, queue_url, "two"),
     )
     alone, both = await in_turns(
-        load.rounds,
+        load.turns,
         lambda: callbacks(first, load, made, load.round_seconds, "one_callback"),
         lambda: callbacks(nodes, load, made, load.round_seconds, "two_callback"),
     )
@@ -125,7 +125,7 @@ async def wake_across(first: Running, second: Running, load: Load, made: Callbac
     for _ in range(3):  # until they know of each other
         await one(far)
     end = perf_counter() + load.alone_seconds
-    while len(across_ms) < load.alone and perf_counter() < end:
+    while len(across_ms) < load.woken and perf_counter() < end:
         across_ms.append(await one(far))
         same_ms.append(await one(near))
     across_ms.sort()
@@ -135,7 +135,9 @@ async def wake_across(first: Running, second: Running, load: Load, made: Callbac
         "wake.across_p99_ms": quantile(across_ms, 0.99),
         "wake.same_p50_ms": quantile(same_ms, 0.5),
         "wake.same_p99_ms": quantile(same_ms, 0.99),
-    } | await callback_alone(first, load, made, at=second, parked_s=median(PARKED_S), name="wake.callback")
+    } | await callback_alone(
+        first, load, made, count=load.woken, at=second, parked_s=median(PARKED_S), name="wake.callback"
+    )
 
 
 async def take_over(first: Running, second: Running, load: Load) -> Figures:

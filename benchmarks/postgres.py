@@ -74,7 +74,8 @@ class OnPostgres:
         async def both(
             make: Callable[[Running], Awaitable[Callable[[], Awaitable[Figures]]]], key: str, name: str
         ) -> Figures:
-            ours, theirs = await in_turns(load.rounds, await make(node), await make(embedded))
+            rounds = load.rounds if name == "sqs" else load.turns
+            ours, theirs = await in_turns(rounds, await make(node), await make(embedded))
             return medians(ours) | {f"{name}.of_embedded": share(ours, theirs, key)}
 
         async def cycle(server: Running) -> Callable[[], Awaitable[Figures]]:

@@ -139,7 +139,9 @@ def table(results: Results, notes: Mapping[str, Mapping[str, str]]) -> str:
         values = [_text(results[name].get(row.key)) for name in servers]
         if all(value == "-" for value in values):
             continue
-        verdict = {True: "met", False: "MISSED", None: "not measured"}[met[row.key]] if row.key in met else ""
+        verdict = {True: "met", False: "MISSED", None: ""}[met.get(row.key)]
+        if row.key in met and met[row.key] is None and "waypost" in results:
+            verdict = "not measured"
         lines.append([row.title, *values, row.unit, row.target, verdict])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     written = []

@@ -52,6 +52,8 @@ class Load:
         self.connections = 16
         self.seconds = 0.3 if quick else 5.0
         self.rounds = 1 if quick else 5
+        self.turns = 1 if quick else 3
+        """Rounds of what is measured beside the embedded store only."""
         self.round_seconds = 0.3 if quick else 1.5
         self.alone = 20 if quick else 300
         self.alone_seconds = 1.0 if quick else 10.0
@@ -60,6 +62,7 @@ class Load:
         self.space_s = (0.0, 0.1) if quick else (0.2, 1.2)
         self.backlogs = (200,) if quick else (50_000, 1_000_000)
         self.fill_seconds = 10.0 if quick else 240.0
+        self.woken = 20 if quick else 150
         self.taken = 4 if quick else 8
         self.taken_sleep_s = 2.0
 
@@ -414,6 +417,7 @@ async def callback_alone(
     load: Load,
     made: Callback,
     *,
+    count: int = 0,
     at: Running | None = None,
     parked_s: float = 0.002,
     name: str = "callback",
@@ -430,7 +434,7 @@ async def callback_alone(
     receive = sqs(server, "ReceiveMessage", QueueUrl=queue_url, MaxNumberOfMessages=1, WaitTimeSeconds=20)
     durations_ms: list[float] = []
     end = perf_counter() + load.alone_seconds
-    while len(durations_ms) < load.alone and perf_counter() < end:
+    while len(durations_ms) < (count or load.alone) and perf_counter() < end:
         waiting = asyncio.ensure_future(worker.call_json(receive))
         await asyncio.sleep(parked_s)
         began = perf_counter()
