@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from tests.runtimes.hosting import Host, HurriedClock, Watched, hosted
 
+from waypost.clock import SystemClock
 from waypost.runtimes.invocation import FunctionThrottled, RuntimeMissing
 from waypost.testing.clock import VirtualClock
 
@@ -196,6 +199,33 @@ async def test_an_idle_environment_that_dies_is_replaced(host: Host):
     while host.runtimes.environments:
         await asyncio.sleep(0)
     assert who(await host.invoke(spec))[1] == 1
+
+
+class StalledClock(SystemClock):
+    """A first alarm of up to five seconds rings at once, and a minute late: as on a node that was frozen right after it was set."""
+
+    stalled_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.stalled_ms
+
+    def call_at(self, at_ms: int, call: Callable[[], None]) -> Any:
+        if not self.stalled_ms and at_ms - self.now_ms() <= 5_000:
+            self.stalled_ms = 65_000
+        return super().call_at(at_ms, call)
+
+
+@hosted(clock=StalledClock)
+async def test_a_node_that_stood_still_does_not_time_its_functions_out(host: Host):
+    outcome = await host.invoke(host.python("def handler(event, context): return event", timeout_ms=5_000), b'"done"')
+    assert (outcome.function_error, outcome.payload) == ("", b'"done"')
+
+
+@hosted(clock=StalledClock)
+async def test_a_function_that_stands_still_itself_times_out_all_the_same(host: Host):
+    hangs = "import threading\ndef handler(event, context): threading.Event().wait()"
+    outcome = await host.invoke(host.python(hangs, timeout_ms=1_000))
+    assert "Task timed out after 1.00 seconds" in outcome.payload.decode()
 
 
 @hosted(clock=HurriedClock)
