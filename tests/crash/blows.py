@@ -54,6 +54,7 @@ class Scene:
             yield
         finally:
             self.blows.append((began, time()))
+            self.tell(f"that took {time() - began:.2f} s")
 
     def expect(self, low: float, high: float) -> None:
         """The orders that ``meanwhile`` lets start: from one share of all to another."""
@@ -225,13 +226,17 @@ def strike(scene: Scene, count: int) -> None:
     kinds: list[Callable[[Scene], None]] = []
     while len(kinds) < count - 1:
         kinds += scene.chance.sample(BLOWS, len(BLOWS))
+    # Each blow has luck of its own: how much of it is used depends on what it meets.
+    seeds = [scene.chance.getrandbits(64) for _ in range(count)]
     for number, blow in enumerate(kinds[: count - 1]):
+        scene.chance = random.Random(seeds[number])
         low, high = number / count, (number + 0.6) / count
         scene.progress.allow(high)
         scene.progress.await_started(low + (high - low) * scene.chance.uniform(0.3, 1))
         scene.expect(high, (number + 1) / count)
         PAUSE.wait(scene.chance.uniform(0, 0.05))
         blow(scene)
+    scene.chance = random.Random(seeds[-1])
     scene.progress.allow(1 - 0.5 / count)
     scene.progress.await_started(1 - 0.5 / count)
     node = scene.node()

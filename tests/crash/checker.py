@@ -285,7 +285,8 @@ def execution_outcomes(observed: Observed) -> Iterator[str]:
         ]
         name = f"{execution.order} ({execution.kind})"
         if execution.status != expected.status:
-            yield f"{name} is {execution.status}, not {expected.status}"
+            last = execution.events[-3:]
+            yield f"{name} is {execution.status}, not {expected.status}; its last events: {last}"
         elif sorted(states) != sorted(expected.states):
             yield f"{name} went through {states}, not {expected.states}"
         elif (execution.output or {}).get("outcome") != expected.outcome:
