@@ -202,7 +202,7 @@ async def test_an_idle_environment_that_dies_is_replaced(host: Host):
 
 
 class StalledClock(SystemClock):
-    """A first alarm of up to five seconds rings at once, and a minute late: as on a node that was frozen right after it was set."""
+    """A first alarm of up to five seconds rings at once, and a minute late: the node was frozen after it was set."""
 
     stalled_ms = 0
 
