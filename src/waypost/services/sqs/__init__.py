@@ -2,7 +2,7 @@
 
 from waypost.service import Service
 from waypost.services.sqs.jobs import JOBS
-from waypost.services.sqs.operations import attributes, queues, receiving, sending, settling, tags
+from waypost.services.sqs.operations import attributes, delivering, queues, receiving, sending, settling, tags
 
 _NO_KMS = (
     "KmsMasterKeyId is refused: there is no KMS. SqsManagedSseEnabled is kept and shown as on AWS; whether the data "
@@ -23,6 +23,7 @@ SERVICE = Service(
         **sending.OPERATIONS,
         **receiving.OPERATIONS,
         **settling.OPERATIONS,
+        **delivering.OPERATIONS,
     },
     jobs=JOBS,
     refusal_code="InvalidParameterValueException",

@@ -15,7 +15,7 @@ from waypost.services.sqs.rules.digest import attributes_md5, body_md5
 from waypost.store.store import Tx
 
 
-class _Draft(NamedTuple):
+class Draft(NamedTuple):
     """A message that has passed every check but that of its size."""
 
     body: str
@@ -46,7 +46,7 @@ def send_message_batch(tx: Tx, ctx: Context, request: Params) -> Params:
     entries = request.get("Entries") or []
     check_entries("SendMessageBatchRequestEntry", entries)
     _check_batch(queue, entries)
-    drafts: list[tuple[str, _Draft]] = []
+    drafts: list[tuple[str, Draft]] = []
     failed = []
     total = 0
     for entry in entries:
@@ -88,7 +88,7 @@ def _too_long(queue: Queue) -> str:
     return f"Message must be shorter than {queue.settings.size_max} bytes."
 
 
-def _check(entry: Params, queue: Queue) -> _Draft:
+def _check(entry: Params, queue: Queue) -> Draft:
     """Read one message of a request; raises ``AwsError`` in SQS's words."""
     body: str = entry["MessageBody"]
     body_bytes = message.check_body(body)
@@ -115,7 +115,7 @@ def _check(entry: Params, queue: Queue) -> _Draft:
             if not 0 <= delay_s <= DELAY_S_MAX:
                 raise errors.invalid_value("DelaySeconds", delay_s, f"DelaySeconds must be >= 0 and <= {DELAY_S_MAX}.")
             delay_ms = delay_s * 1_000
-    return _Draft(body, body_bytes, size, delay_ms, attributes, system, trace, group_id, dedup_id)
+    return Draft(body, body_bytes, size, delay_ms, attributes, system, trace, group_id, dedup_id)
 
 
 def _check_fifo(queue: Queue, entry: Params, group_id: str | None, dedup_id: str | None, body: bytes) -> str:
@@ -139,7 +139,7 @@ def _check_fifo(queue: Queue, entry: Params, group_id: str | None, dedup_id: str
     )
 
 
-def _send(tx: Tx, ctx: Context, queue: Queue, draft: _Draft) -> Params:
+def _send(tx: Tx, ctx: Context, queue: Queue, draft: Draft) -> Params:
     message_id = ctx.ids.uuid()
     digest = body_md5(draft.body_bytes)
     answer: Params = {"MessageId": message_id, "MD5OfMessageBody": digest}
@@ -148,14 +148,14 @@ def _send(tx: Tx, ctx: Context, queue: Queue, draft: _Draft) -> Params:
     if draft.system_attributes:
         answer["MD5OfMessageSystemAttributes"] = attributes_md5(draft.system_attributes)
     if queue.fifo:
-        answer["MessageId"], sequence = _keep_fifo(tx, ctx, queue, draft, message_id, digest)
+        answer["MessageId"], sequence = keep_fifo(tx, ctx, queue, draft, message_id, digest)
         answer["SequenceNumber"] = fifo.sequence_number(sequence)
     else:
-        _keep(tx, ctx, queue, draft, message_id, digest, ctx.ids.row(ctx.now_ms), None)
+        keep(tx, ctx, queue, draft, message_id, digest, ctx.ids.row(ctx.now_ms), None)
     return answer
 
 
-def _keep_fifo(tx: Tx, ctx: Context, queue: Queue, draft: _Draft, message_id: str, digest: str) -> tuple[str, int]:
+def keep_fifo(tx: Tx, ctx: Context, queue: Queue, draft: Draft, message_id: str, digest: str) -> tuple[str, int]:
     """Keep a message unless it is a duplicate; answers the message id and sequence number, then the original's."""
     group_id, dedup_id = str(draft.group_id), str(draft.dedup_id)
     key = fifo.dedup_key(dedup_id, group_id, per_group=queue.settings.per_group)
@@ -171,13 +171,14 @@ def _keep_fifo(tx: Tx, ctx: Context, queue: Queue, draft: _Draft, message_id: st
     sequence = enter_group(tx, queue, group_id, row_id, ctx.now_ms + draft.delay_ms)
     if sequence != row_id:
         tx.run(Q.set_dedup_sequence, sequence=sequence, **named)
-    _keep(tx, ctx, queue, draft, message_id, digest, row_id, sequence)
+    keep(tx, ctx, queue, draft, message_id, digest, row_id, sequence)
     return message_id, sequence
 
 
-def _keep(
-    tx: Tx, ctx: Context, queue: Queue, draft: _Draft, message_id: str, digest: str, row_id: int, sequence: int | None
+def keep(
+    tx: Tx, ctx: Context, queue: Queue, draft: Draft, message_id: str, digest: str, row_id: int, sequence: int | None
 ) -> None:
+    """Keep a message; ``digest`` is its body's, and looked at only where the body is long."""
     body: str | None = draft.body
     if len(draft.body_bytes) > INLINE_BYTES_MAX:
         tx.run(Q.insert_body, id=row_id, storage=queue.storage, md5=digest, body=body)
