@@ -145,7 +145,7 @@ class Gateway:
             signed = credential(request)
             caller = self._callers.get(signed.access_key if signed is not None else "") or await self._caller(signed)
             ctx = self._context(request, request_id, routed, scope, signed, caller)
-            answer = await self._engine.store.transact(lambda tx: function(tx, ctx, params))
+            answer = await self._engine.store.transact(lambda tx: function(tx, self._engine.current(ctx), params))
             if type(answer) is not dict:
                 answer = await self._engine.finish(answer, function, ctx, params, _Leaving(receive))
             return operation.serialize(answer, request_id)

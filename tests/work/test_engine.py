@@ -97,6 +97,19 @@ def waits_for(name: str, wait_ms: int = 10_000, retry_ms: int | None = None) -> 
     return operation
 
 
+async def test_an_operation_that_waited_for_the_store_has_the_time_at_which_it_runs(world: World) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def operation(_tx: Tx, ctx: Context, _request: Params) -> Params:
+        seen.append((ctx.started_ms, ctx.now_ms))
+        return {}
+
+    began = world.context()
+    world.clock.advance(1_000)
+    await world.engine.execute(operation, began, {})
+    assert seen == [(began.now_ms, began.now_ms + 1_000)]
+
+
 async def test_a_parked_operation_answers_when_its_key_wakes(world: World) -> None:
     waiting = asyncio.ensure_future(world.engine.execute(waits_for("a"), world.context(), {}))
     await world.settle()

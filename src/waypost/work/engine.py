@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 Performer = Callable[[Any], Awaitable[Any]]
 
+STALE_MS = 20
+"""An operation that begins so much later than its context was made gets the time anew."""
 SETTLE_MS = 60_000
 """How long the outcome of outside work is kept while the store cannot take it."""
 SETTLE_PAUSES_MS = (50, 1_000)
@@ -70,11 +72,19 @@ class Engine:
             self.base_url, "internal",
         )  # fmt: skip
 
+    def current(self, ctx: Context) -> Context:
+        """The context of an operation that runs now: it may have waited for the store, or run before and lost a race.
+
+        What it writes would else be older than when it happened.
+        """
+        now_ms = self.clock.now_ms()
+        return ctx if now_ms - ctx.now_ms < STALE_MS else msgspec.structs.replace(ctx, now_ms=now_ms)
+
     async def execute(
         self, operation: Operation, ctx: Context, request: Params, gone: Awaitable[None] | None = None
     ) -> Params:
         """Run an operation to its response. ``gone`` completes when the client has left: a parked call then ends."""
-        result = await self.store.transact(lambda tx: operation(tx, ctx, request))
+        result = await self.store.transact(lambda tx: operation(tx, self.current(ctx), request))
         return await self.finish(result, operation, ctx, request, gone)
 
     async def finish(
@@ -94,7 +104,7 @@ class Engine:
         performer = self.performers[type(wanted.call)]
         outcome = await performer(wanted.call)
         later = msgspec.structs.replace(ctx, now_ms=self.clock.now_ms())
-        return await self.settle(lambda tx: wanted.settle(tx, later, outcome))
+        return await self.settle(lambda tx: wanted.settle(tx, self.current(later), outcome))
 
     async def settle(self, work: Callable[[Tx], T]) -> T:
         """The transaction after outside work: tried again while the store is away, for what was done is done.
@@ -159,7 +169,7 @@ class Engine:
         again = msgspec.structs.replace(
             ctx, now_ms=self.clock.now_ms(), started_ms=0 if self._stopping else ctx.started_ms
         )
-        return await self.store.transact(lambda tx: operation(tx, again, request))
+        return await self.store.transact(lambda tx: operation(tx, self.current(again), request))
 
     def _pass_on(self, park: Park) -> None:
         """A wake that its receiver did not need belongs to the next one."""
