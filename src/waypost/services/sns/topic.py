@@ -5,9 +5,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from waypost import arn
-from waypost.services.sns.rules.attributes import SubscriptionSettings, TopicSettings
+from waypost.service import Context
+from waypost.services.sns import errors
+from waypost.services.sns.queries import Q
+from waypost.services.sns.rules import names
+from waypost.services.sns.rules.attributes import (
+    SubscriptionSettings,
+    TopicSettings,
+    read_subscription_settings,
+    read_topic_settings,
+)
 from waypost.services.sns.rules.messages import Attribute
+from waypost.store.queries import Query
+from waypost.store.store import Row, Tx
 
 
 class Topic(NamedTuple):
@@ -20,12 +30,28 @@ class Topic(NamedTuple):
     revision: int
     """Another one after every change of the topic or of its subscriptions."""
     settings: TopicSettings
+    confirmed: int
+    """How many subscriptions it has that are confirmed."""
+    pending: int
+    """How many wait for it."""
+    filtered: int
+    """How many have a filter policy."""
     fifo: bool
 
     @property
     def arn(self) -> str:
         """Its ARN."""
-        return arn.make("sns", self.region, self.account, self.name)
+        return names.topic_arn(self.region, self.account, self.name)
+
+    @property
+    def key(self) -> dict[str, str]:
+        """Its row's key, as the statements take it."""
+        return {"account": self.account, "region": self.region, "name": self.name}
+
+    @property
+    def job_key(self) -> str:
+        """The key of its background work."""
+        return f"sns:{self.id}"
 
 
 class Subscription(NamedTuple):
@@ -83,3 +109,63 @@ def write_published(published: Published) -> str:
 def read_published(text: str) -> Published:
     """What ``write_published`` wrote."""
     return _decode(text)
+
+
+def find(tx: Tx, region: str, account: str, name: str, query: Query = Q.get_topic) -> Topic | None:
+    """The topic of that name; None where there is none. ``query`` may be one of those that lock it."""
+    row = tx.one(query, account=account, region=region, name=name)
+    if row is None:
+        return None
+    row_id, revision, settings, confirmed, pending, filtered = row
+    return Topic(
+        account, region, name, row_id, revision, read_topic_settings(settings), confirmed, pending, filtered,
+        name.endswith(names.FIFO_SUFFIX),
+    )  # fmt: skip
+
+
+def addressed(tx: Tx, ctx: Context, topic_arn: str, query: Query = Q.get_topic, parameter: str = "TopicArn") -> Topic:
+    """The topic that an ARN names, whosever it is, in the request's region; raises ``AwsError``."""
+    named = names.parse_topic(topic_arn, parameter)
+    if named.region != ctx.region:
+        raise errors.invalid(parameter)
+    topic = find(tx, named.region, named.account, named.resource, query)
+    if topic is None:
+        raise errors.not_found("Topic")
+    return topic
+
+
+def subscription_of(row: Row) -> Subscription:
+    """A subscription from the first columns of its row, as every statement has them, and whether it is confirmed."""
+    row_id, uuid, topic_arn, account, protocol, endpoint, settings, confirmed = row[:8]
+    return Subscription(
+        row_id, f"{topic_arn}:{uuid}", topic_arn, account, protocol, endpoint, bool(confirmed),
+        read_subscription_settings(settings),
+    )  # fmt: skip
+
+
+def subscription_by_id(tx: Tx, topic: Topic, row_id: int) -> Subscription | None:
+    """The subscription of that row, if it is still there."""
+    row = tx.one(Q.get_subscription_by_id, topic=topic.id, id=row_id)
+    return None if row is None else subscription_of(row)
+
+
+def change_counts(
+    tx: Tx, ctx: Context, topic: Topic, *, confirmed: int = 0, pending: int = 0, filtered: int = 0
+) -> None:
+    """Keep a locked topic's counts with every change of a subscription, and give the topic its next revision."""
+    tx.run(
+        Q.change_counts, revision=ctx.ids.row(ctx.now_ms), confirmed=confirmed, pending=pending,
+        deleted=max(0, -confirmed), filtered=filtered, **topic.key,
+    )  # fmt: skip
+
+
+def forget(tx: Tx, ctx: Context, topic: Topic, subscription: Subscription) -> None:
+    """Delete a subscription of a locked topic."""
+    tx.run(Q.delete_subscription, topic=topic.id, id=subscription.id)
+    tx.run(Q.delete_replay, topic=topic.id, subscription=subscription.id)
+    change_counts(
+        tx, ctx, topic,
+        confirmed=-1 if subscription.confirmed else 0,
+        pending=0 if subscription.confirmed else -1,
+        filtered=-1 if subscription.settings.filter_policy is not None else 0,
+    )  # fmt: skip

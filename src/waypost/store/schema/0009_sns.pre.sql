@@ -15,7 +15,7 @@ CREATE TABLE sns_topic (
   deleted BIGINT NOT NULL,
   filtered BIGINT NOT NULL,      -- subscriptions with a filter policy
   created_at BIGINT NOT NULL,
-  tags TEXT NOT NULL,            -- JSON: [[key, value], ...]
+  tags TEXT NOT NULL,            -- JSON, in the order in which they came
   policy TEXT,                   -- as it was written; NULL: the one that every topic begins with
   data_protection TEXT,          -- as it was written
   PRIMARY KEY (account, region, name)
@@ -160,6 +160,7 @@ CREATE TABLE sns_endpoint (
   token TEXT NOT NULL,           -- the device's, from its platform
   enabled INTEGER NOT NULL,
   user_data TEXT,
+  extra TEXT NOT NULL,           -- JSON: attributes that only some platforms have
   created_at BIGINT NOT NULL,
   PRIMARY KEY (application, uuid)
 ) {without_rowid};

@@ -1,13 +1,40 @@
 """Attributes of topics and of subscriptions: which there are, what they may be, and what they mean."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from waypost.aws.errors import AwsError
+from waypost.services.sns import errors
+from waypost.services.sns.limits import ARCHIVE_DAYS_MAX, DISPLAY_NAME_MAX, SIZE_MAX_DEFAULT
+from waypost.services.sns.rules import names, retries
+from waypost.services.sns.rules.filters import Filter, compile_filter
+from waypost.services.sns.rules.filters.document import Refused
+from waypost.services.sns.rules.filters.document import read as read_json
+from waypost.services.sns.rules.policies import check_policy
 
 Attributes = Mapping[str, str]
 
-SIZE_MAX_DEFAULT = 262_144
+ARCHIVED_SINCE = "ArchivedSince"
+"""Ours, beside a topic's attributes: when its archive began, in ms."""
+
+DAY_MS = 86_400_000
+
+_SIZES = (1_024, 1_048_576)
+_FEEDBACK = frozenset(
+    f"{protocol}{what}"
+    for protocol in ("HTTP", "Firehose", "Lambda", "Application", "SQS")
+    for what in ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
+)
+_FIFO_ONLY = ("ArchivePolicy", "ContentBasedDeduplication", "FifoThroughputScope")
+_REMOVABLE = frozenset(["DisplayName", "DeliveryPolicy", "KmsMasterKeyId", "ArchivePolicy", "Policy"]) | _FEEDBACK
+
+FIFO_DEFAULTS = {"FifoTopic": "true", "ContentBasedDeduplication": "false", "FifoThroughputScope": "Topic"}
+
+
+class Unfit(Exception):  # noqa: N818 (a state of affairs)
+    """What an attribute cannot be; the message says why."""
 
 
 class TopicSettings(NamedTuple):
@@ -28,6 +55,7 @@ class TopicSettings(NamedTuple):
     """Deduplicates within a message group."""
     archive_days: int
     """How long messages are archived; 0: not at all."""
+    archived_since_ms: int
 
 
 class SubscriptionSettings(NamedTuple):
@@ -41,6 +69,8 @@ class SubscriptionSettings(NamedTuple):
     """JSON, as it was written."""
     filter_scope: str
     """MessageAttributes or MessageBody."""
+    filter: Filter | None
+    """The two, compiled; None: everything is wanted."""
     dead_letter_arn: str | None
     """The queue for what cannot be delivered."""
     delivery_policy: str | None
@@ -61,6 +91,7 @@ def read_topic_settings(text: str) -> TopicSettings:
         content_based=given.get("ContentBasedDeduplication") == "true",
         per_group=given.get("FifoThroughputScope") == "MessageGroup",
         archive_days=int(json.loads(archive)["MessageRetentionPeriod"]) if archive else 0,
+        archived_since_ms=int(given.get(ARCHIVED_SINCE, 0)),
     )
 
 
@@ -68,12 +99,332 @@ def read_topic_settings(text: str) -> TopicSettings:
 def read_subscription_settings(text: str) -> SubscriptionSettings:
     """The settings in a subscription's row, likewise."""
     given: dict[str, str] = json.loads(text)
+    policy, scope = given.get("FilterPolicy"), given.get("FilterPolicyScope", "MessageAttributes")
     redrive = given.get("RedrivePolicy")
     return SubscriptionSettings(
         given,
         raw=given.get("RawMessageDelivery") == "true",
-        filter_policy=given.get("FilterPolicy"),
-        filter_scope=given.get("FilterPolicyScope", "MessageAttributes"),
+        filter_policy=policy,
+        filter_scope=scope,
+        filter=None if policy is None else compile_filter(policy, scope),
         dead_letter_arn=json.loads(redrive)["deadLetterTargetArn"] if redrive else None,
         delivery_policy=given.get("DeliveryPolicy"),
     )
+
+
+def write_settings(attributes: Attributes) -> str:
+    """The text that a row keeps: all attributes but a topic's policy, which has a column of its own."""
+    return json.dumps({name: value for name, value in attributes.items() if name != "Policy"}, separators=(",", ":"))
+
+
+# --- topics
+
+
+def change_topic(
+    current: Attributes, given: Attributes, *, fifo: bool, now_ms: int, creating: bool = False
+) -> dict[str, str]:
+    """A topic's attributes after ``given`` was set; raises ``AwsError`` in SNS's words where something cannot be."""
+    changed = dict(current)
+    for name, value in given.items():
+        check = _TOPIC_CHECKS.get(name)
+        if name == "FifoTopic" and creating:
+            continue  # the name says it
+        if check is None or (name in _FIFO_ONLY and not fifo):
+            raise (
+                errors.invalid("Attributes", f"Unknown attribute: {name}")
+                if creating
+                else errors.invalid("AttributeName")
+            )
+        if (value == "" and name in _REMOVABLE) or (name == "ArchivePolicy" and _json(value) == {}):
+            changed.pop(name, None)
+            continue
+        try:
+            changed[name] = check(value)
+        except Unfit as problem:
+            raise _refused(name, str(problem), nested=creating) from None
+    if current.get("FifoThroughputScope") == "MessageGroup" != changed.get("FifoThroughputScope"):
+        raise _refused("FifoThroughputScope", "cannot be changed from MessageGroup to Topic.", nested=creating)
+    if "ArchivePolicy" not in changed:
+        changed.pop(ARCHIVED_SINCE, None)
+    elif ARCHIVED_SINCE not in changed:
+        changed[ARCHIVED_SINCE] = str(now_ms)
+    return changed
+
+
+def _refused(name: str, problem: str, *, nested: bool) -> AwsError:
+    """An attribute that cannot be so: on its own, or among others of a request."""
+    return errors.invalid(f"{'Attributes Reason: ' * nested}{name}: {problem}")
+
+
+def _display_name(value: str) -> str:
+    if len(value) > DISPLAY_NAME_MAX:
+        raise Unfit(f"must be at most {DISPLAY_NAME_MAX} characters long")
+    return value
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value not in choices:
+            raise Unfit(f"Invalid value [{value}]. Must be {' or '.join(choices)}.")
+        return value
+
+    return check
+
+
+def _tracing(value: str) -> str:
+    if value == "Active":
+        raise Unfit("Waypost has no X-Ray; with PassThrough the tracing header reaches subscribers.")
+    return _one_of("PassThrough", "Active")(value)
+
+
+def _no_key(_value: str) -> str:
+    raise Unfit("Waypost has no KMS; encrypt the host's disk to encrypt what topics keep.")
+
+
+def _no_logs(_value: str) -> str:
+    raise Unfit("Waypost has no CloudWatch Logs to write the status of deliveries to.")
+
+
+def _size(value: str) -> str:
+    low, high = _SIZES
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and low <= int(value) <= high):
+        raise Unfit(f"value provided is not an integer between {low}-{high}")
+    return str(int(value))
+
+
+def _topic_delivery_policy(value: str) -> str:
+    problem = retries.topic_problem(value)
+    if problem is not None:
+        raise Unfit(problem)
+    http = json.loads(value).get("http") or {}
+    kept = {name: http[name] for name in _TOPIC_POLICY_ORDER if http.get(name) is not None}
+    return json.dumps({"http": kept}, separators=(",", ":"))
+
+
+_TOPIC_POLICY_ORDER = (
+    "defaultHealthyRetryPolicy", "disableSubscriptionOverrides", "defaultThrottlePolicy", "defaultRequestPolicy",
+)  # fmt: skip
+
+
+def _archive_policy(value: str) -> str:
+    policy = _json(value)
+    if not isinstance(policy, dict):
+        raise Unfit("failed to parse JSON.")
+    if set(policy) != {"MessageRetentionPeriod"}:
+        raise Unfit("must have the member MessageRetentionPeriod and no other")
+    days = str(policy["MessageRetentionPeriod"])
+    if not (days.isascii() and days.isdigit() and len(days) < 10 and 1 <= int(days) <= ARCHIVE_DAYS_MAX):
+        raise Unfit(f"MessageRetentionPeriod must be between 1 and {ARCHIVE_DAYS_MAX} days")
+    return value
+
+
+def _policy(value: str) -> str:
+    check_policy(value)
+    return value
+
+
+_TOPIC_CHECKS: dict[str, Callable[[str], str]] = {
+    "ArchivePolicy": _archive_policy,
+    "ContentBasedDeduplication": _one_of("true", "false"),
+    "DeliveryPolicy": _topic_delivery_policy,
+    "DisplayName": _display_name,
+    "FifoThroughputScope": _one_of("Topic", "MessageGroup"),
+    "KmsMasterKeyId": _no_key,
+    "MaximumMessageSize": _size,
+    "Policy": _policy,
+    "SignatureVersion": _one_of("1", "2"),
+    "TracingConfig": _tracing,
+    **dict.fromkeys(_FEEDBACK, _no_logs),
+}
+
+
+def shown_topic(settings: TopicSettings, *, fifo: bool) -> dict[str, str]:
+    """A topic's settings as GetTopicAttributes lists them, defaults included where AWS includes them."""
+    known = {
+        "DisplayName": "",
+        **(FIFO_DEFAULTS if fifo else {}),
+        **{name: value for name, value in settings.given.items() if name != ARCHIVED_SINCE},
+        "EffectiveDeliveryPolicy": _compact(retries.show_topic(settings.delivery_policy)),
+    }
+    if settings.delivery_policy is not None:
+        http = json.loads(settings.delivery_policy)["http"]
+        # AWS adds the one member that has a value of its own.
+        written = {name: http.get(name, False) for name in _TOPIC_POLICY_ORDER if name in http or name == _OVERRIDES}
+        known["DeliveryPolicy"] = _compact({"http": written})
+    return known
+
+
+_OVERRIDES = "disableSubscriptionOverrides"
+
+
+def archive_begin_ms(settings: TopicSettings, now_ms: int) -> int:
+    """The earliest instant from which messages of a topic's archive can be replayed."""
+    return max(settings.archived_since_ms, now_ms - settings.archive_days * DAY_MS)
+
+
+def differs(current: TopicSettings, policy: str, given: Attributes, *, fifo: bool) -> bool:
+    """Whether CreateTopic wishes for something else than the topic that is there."""
+    present = {
+        "SignatureVersion": "1", "TracingConfig": "PassThrough", "MaximumMessageSize": str(SIZE_MAX_DEFAULT),
+        "KmsMasterKeyId": "", "FifoTopic": "true" if fifo else "false", "ContentBasedDeduplication": "false",
+        **shown_topic(current, fifo=fifo), "Policy": policy,
+    }  # fmt: skip
+    if "DeliveryPolicy" in given and current.delivery_policy is not None:
+        present["DeliveryPolicy"] = current.delivery_policy
+    return any(not _same(present.get(name, ""), value) for name, value in given.items())
+
+
+def _same(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    first = _json(one)
+    return isinstance(first, dict) and first == _json(other)
+
+
+def _json(text: str) -> Any:
+    """The value of a JSON text; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+# --- subscriptions
+
+
+class Subscribed(NamedTuple):
+    """What a subscription's attributes are checked against."""
+
+    protocol: str
+    endpoint: str
+    fifo: bool
+    """Whether its topic is a FIFO topic."""
+
+
+def change_subscription(
+    current: Attributes, given: Attributes, subscribed: Subscribed, *, creating: bool = False
+) -> dict[str, str]:
+    """A subscription's attributes after ``given`` was set; raises ``AwsError`` in SNS's words."""
+    changed = dict(current)
+    for name, value in given.items():
+        check = _SUBSCRIPTION_CHECKS.get(name)
+        if check is None:
+            raise errors.invalid(f"{'Attributes Reason: ' * creating}AttributeName")
+        if name in _DOCUMENTS and (value == "" or _json(value) == {}):
+            changed.pop(name, None)
+            continue
+        try:
+            changed[name] = check(value, subscribed)
+        except Unfit as problem:
+            text = str(problem)
+            raise (errors.invalid("Attributes", text) if creating else errors.invalid(text)) from None
+    if "FilterPolicy" in changed and given.keys() & {"FilterPolicy", "FilterPolicyScope"}:
+        scope = changed.get("FilterPolicyScope", "MessageAttributes")
+        compile_filter(changed["FilterPolicy"], scope, subscribing=creating)
+    if changed.get("DeliveryPolicy"):
+        raw = changed.get("RawMessageDelivery") == "true"
+        found = retries.subscription_problem(changed["DeliveryPolicy"], raw=raw)
+        if found is not None:
+            raise _refused("DeliveryPolicy", found, nested=creating)
+    return changed
+
+
+_DOCUMENTS = ("DeliveryPolicy", "FilterPolicy", "RedrivePolicy", "ReplayPolicy")
+"""JSON, kept as it was written; an empty one removes it."""
+
+
+def _raw(value: str, subscribed: Subscribed) -> str:
+    if value.lower() not in {"true", "false"}:
+        raise Unfit(f"RawMessageDelivery: Invalid value [{value}]. Must be true or false.")
+    if value.lower() == "true" and subscribed.protocol not in {"sqs", "http", "https"}:
+        raise Unfit(f"Delivery protocol [{subscribed.protocol}] does not support raw message delivery.")
+    return value.lower()
+
+
+def _filter_scope(value: str, _subscribed: Subscribed) -> str:
+    if value not in {"MessageAttributes", "MessageBody"}:
+        raise Unfit(f"FilterPolicyScope: Invalid value [{value}]. Please use either MessageBody or MessageAttributes")
+    return value
+
+
+def _filter_policy(value: str, _subscribed: Subscribed) -> str:
+    return value
+
+
+def _delivery_policy(value: str, subscribed: Subscribed) -> str:
+    if subscribed.protocol not in {"http", "https"}:
+        raise Unfit(f"Delivery protocol [{subscribed.protocol}] does not support delivery policies.")
+    return value
+
+
+def _redrive_policy(value: str, subscribed: Subscribed) -> str:
+    try:
+        policy = read_json(value)
+    except Refused as refused:
+        raise Unfit(f"RedrivePolicy: {refused}") from None
+    if not isinstance(policy, dict):
+        raise Unfit("RedrivePolicy: must be a JSON object")
+    for name in policy:
+        if name != "deadLetterTargetArn":
+            raise Unfit(f"RedrivePolicy: Unexpected JSON member: {name}")
+    written = policy.get("deadLetterTargetArn")
+    queue = names.queue_of(written) if isinstance(written, str) else None
+    if queue is None:
+        raise Unfit("RedrivePolicy: deadLetterTargetArn is an invalid arn")
+    fifo = names.is_fifo(queue.resource)
+    if subscribed.fifo and names.is_fifo(subscribed.endpoint) and not fifo:
+        raise Unfit("RedrivePolicy: must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic.")
+    if fifo and not subscribed.fifo:
+        raise Unfit("RedrivePolicy: must use a standard queue as DLQ for a Subscription to a standard Topic.")
+    return value
+
+
+def _replay_policy(value: str, subscribed: Subscribed) -> str:
+    if not subscribed.fifo:
+        raise Unfit("ReplayPolicy: can only be set on subscriptions to FIFO topics.")
+    return value
+
+
+def _no_firehose(_value: str, subscribed: Subscribed) -> str:
+    raise Unfit(f"Delivery protocol [{subscribed.protocol}] does not support SubscriptionRoleArn.")
+
+
+_SUBSCRIPTION_CHECKS: dict[str, Callable[[str, Subscribed], str]] = {
+    "DeliveryPolicy": _delivery_policy,
+    "FilterPolicy": _filter_policy,
+    "FilterPolicyScope": _filter_scope,
+    "RawMessageDelivery": _raw,
+    "RedrivePolicy": _redrive_policy,
+    "ReplayPolicy": _replay_policy,
+    "SubscriptionRoleArn": _no_firehose,
+}
+
+
+def subscription_differs(current: Attributes, given: Attributes) -> bool:
+    """Whether Subscribe wishes for something else than the subscription that is there."""
+    present = {"RawMessageDelivery": "false", "FilterPolicyScope": "MessageAttributes", **current}
+    return any(not _same(present.get(name, ""), value) for name, value in given.items())
+
+
+def shown_subscription(settings: SubscriptionSettings, protocol: str, topic: TopicSettings) -> dict[str, str]:
+    """A subscription's settings as GetSubscriptionAttributes lists them."""
+    known = {"RawMessageDelivery": "false", **settings.given}
+    if settings.filter_policy is None:
+        known.pop("FilterPolicyScope", None)
+    else:
+        known["FilterPolicyScope"] = settings.filter_scope
+    if settings.delivery_policy is not None:
+        policy = json.loads(settings.delivery_policy)
+        known["DeliveryPolicy"] = _compact({name: policy.get(name) for name in _POLICY_ORDER} | {"guaranteed": False})
+    if protocol in {"http", "https"}:
+        known["EffectiveDeliveryPolicy"] = _compact(
+            retries.show_subscription(topic.delivery_policy, settings.delivery_policy)
+        )
+    return known
+
+
+_POLICY_ORDER = ("healthyRetryPolicy", "sicklyRetryPolicy", "throttlePolicy", "requestPolicy")

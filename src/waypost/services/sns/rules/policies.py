@@ -1,0 +1,124 @@
+"""Topic policies: the one that every topic begins with, what others may be, and the statements of AddPermission."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from waypost.services.sns import errors
+from waypost.services.sns.limits import POLICY_MAX
+
+ACTIONS = (
+    "AddPermission", "DeleteTopic", "GetDataProtectionPolicy", "GetTopicAttributes", "ListSubscriptionsByTopic",
+    "ListTagsForResource", "Publish", "PutDataProtectionPolicy", "Receive", "RemovePermission", "SetTopicAttributes",
+    "Subscribe", "TagResource", "UntagResource",
+)  # fmt: skip
+"""What a topic's policy can speak of."""
+_ACTIONS = frozenset(action.lower() for action in ACTIONS)
+
+DEFAULT_ACTIONS = (
+    "GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic", "Subscribe",
+    "ListSubscriptionsByTopic", "Publish",
+)  # fmt: skip
+
+_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
+_OUT_OF_SCOPE = "Policy statement action out of service scope!"
+
+
+def default_policy(topic_arn: str, account: str) -> str:
+    """The policy of a topic that was given none: its own account may do everything."""
+    return _compact({
+        "Version": "2008-10-17",
+        "Id": "__default_policy_ID",
+        "Statement": [{
+            "Sid": "__default_statement_ID",
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": [f"SNS:{action}" for action in DEFAULT_ACTIONS],
+            "Resource": topic_arn,
+            "Condition": {"StringEquals": {"AWS:SourceOwner": account}},
+        }],
+    })  # fmt: skip
+
+
+def check_policy(text: str) -> None:
+    """Raise ``AwsError`` where ``text`` is not a policy that a topic can have. Whom it admits is not asked here."""
+    if len(text) > POLICY_MAX:
+        raise errors.invalid(f"Policy Error: the policy has more than {POLICY_MAX} characters")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    statements = _listed(document.get("Statement")) if isinstance(document, dict) else []
+    if not statements or not all(_is_statement(statement) for statement in statements):
+        raise errors.invalid("Policy Error: null")
+    for statement in statements:
+        for action in _listed(statement.get("Action", statement.get("NotAction"))):
+            _check_action(action)
+
+
+def _is_statement(statement: Any) -> bool:
+    return (
+        isinstance(statement, dict)
+        and statement.get("Effect") in {"Allow", "Deny"}
+        and ("Principal" in statement) != ("NotPrincipal" in statement)
+        and ("Action" in statement) != ("NotAction" in statement)
+        and ("Resource" in statement) != ("NotResource" in statement)
+    )
+
+
+def _check_action(action: Any) -> None:
+    if not isinstance(action, str):
+        raise errors.invalid("Policy Error: null")
+    service, colon, name = action.lower().partition(":")
+    if action == "*":
+        return
+    pattern = re.escape(name).replace(r"\*", ".*").replace(r"\?", ".")
+    if not colon or service != "sns" or not any(re.fullmatch(pattern, known) for known in _ACTIONS):
+        raise errors.invalid(_OUT_OF_SCOPE)
+
+
+def add_permission(policy: str, topic_arn: str, label: str, accounts: Sequence[str], actions: Sequence[str]) -> str:
+    """The policy with one more statement, as AddPermission writes it; raises ``AwsError`` in SNS's words."""
+    for account in accounts:
+        if not _ACCOUNT.fullmatch(account):
+            raise errors.invalid("AWSAccountId")
+    for action in actions:
+        if action.lower() not in _ACTIONS and action != "*":
+            raise errors.invalid(_OUT_OF_SCOPE)
+    document = json.loads(policy)
+    statements = _listed(document["Statement"])
+    if any(statement.get("Sid") == label for statement in statements):
+        raise errors.invalid("Statement already exists")
+    added = {
+        "Sid": label,
+        "Effect": "Allow",
+        "Principal": {"AWS": _alone([f"arn:aws:iam::{account}:root" for account in accounts])},
+        "Action": _alone([f"SNS:{action}" for action in actions]),
+        "Resource": topic_arn,
+    }
+    changed = _compact({**document, "Statement": [*statements, added]})
+    if len(changed) > POLICY_MAX:
+        raise errors.invalid(f"Policy Error: the policy has more than {POLICY_MAX} characters")
+    return changed
+
+
+def remove_permission(policy: str, label: str) -> str | None:
+    """The policy without the statement of that label; None where none is left. One that is not there is no matter."""
+    document = json.loads(policy)
+    kept = [statement for statement in _listed(document["Statement"]) if statement.get("Sid") != label]
+    return _compact({**document, "Statement": kept}) if kept else None
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _alone(values: list[str]) -> str | list[str]:
+    return values[0] if len(values) == 1 else values
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
