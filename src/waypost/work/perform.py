@@ -70,6 +70,10 @@ class MailFailed(msgspec.Struct, frozen=True):
     error: str
 
 
+class Nothing(msgspec.Struct, frozen=True):
+    """No work: what was written is to be committed although the settlement refuses."""
+
+
 class Crowded(msgspec.Struct, frozen=True):
     """Not tried: what goes to this endpoint already takes all the room that it may have. Ask again."""
 
@@ -92,7 +96,7 @@ class Outside:
         self._http: asyncio.Future[_HttpClient] | None = None
         self.admission = Admission(clock)
         self.performers: Mapping[type, Callable[[Any], Awaitable[Any]]] = {
-            HttpPost: self.post, SendMail: self.send_mail,
+            HttpPost: self.post, Nothing: self.nothing, SendMail: self.send_mail,
         }  # fmt: skip
 
     async def post(self, call: HttpPost) -> HttpAnswer | HttpFailed | Crowded:
@@ -109,6 +113,9 @@ class Outside:
         finally:
             self.admission.leave(lane, well=well, lasted_ms=(monotonic_ns() - began_ns) / 1e6)
         return outcome
+
+    async def nothing(self, _call: Nothing) -> None:
+        """Do nothing."""
 
     async def _client(self) -> _HttpClient:
         """The HTTP client. Its library takes a fifth of a second and 15 MiB to load: whoever needs none pays none."""
