@@ -39,7 +39,7 @@ def subscribe(tx: Tx, ctx: Context, request: Params) -> Params:
     endpoint = names.checked_endpoint(protocol, request.get("Endpoint") or "", fifo=topic.fifo)
     subscribed = Subscribed(protocol, endpoint, topic.fifo)
     settings = attributes.change_subscription({}, given, subscribed, creating=True)
-    deliveries.refuse_undeliverable(tx, ctx, protocol, endpoint)
+    deliveries.check_subscriber(tx, ctx, protocol, endpoint)
     present = tx.one(Q.find_subscription, topic=topic.id, protocol=protocol, endpoint=endpoint)
     if present is not None:
         subscription = _again(tx, ctx, topic, present, given)
