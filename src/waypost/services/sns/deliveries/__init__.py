@@ -11,12 +11,13 @@ from waypost.services.sns.deliveries import (
     documents,
     inbox,
     phones,
+    status,
     subscribers,
 )  # fmt: skip
 from waypost.services.sns.deliveries.confirmations import ask_to_confirm, say_unsubscribed
 from waypost.services.sns.deliveries.devices import to_endpoint
 from waypost.services.sns.deliveries.phones import to_phone
-from waypost.services.sns.deliveries.subscribers import begin, begin_all, refuse_undeliverable
+from waypost.services.sns.deliveries.subscribers import begin, begin_all, check_subscriber
 
 JOBS: dict[str, JobHandler] = {
     confirmations.CONFIRM: confirmations.confirm,
@@ -26,9 +27,19 @@ JOBS: dict[str, JobHandler] = {
     phones.TEXT: phones.send_text,
     subscribers.DELIVER: subscribers.deliver,
 }
-OPERATIONS: dict[str, Operation] = {**inbox.OPERATIONS}
+OPERATIONS: dict[str, Operation] = {**inbox.OPERATIONS, **status.OPERATIONS}
+NOTES = {
+    "Publish": (
+        "To an endpoint or a phone number: refused unless the setting `push_gateway` or `sms_gateway` says where such "
+        "messages go. Failed deliveries are tried again by AWS's phases; pauses are up to a tenth shorter by chance."
+    ),
+    "Subscribe": (
+        "`email` and `email-json` need the setting `smtp`, `sms` needs `sms_gateway`, `application` needs "
+        "`push_gateway`; without it they are refused."
+    ),
+}
 
 __all__ = [
-    "JOBS", "OPERATIONS", "ask_to_confirm", "begin", "begin_all", "refuse_undeliverable",
+    "JOBS", "NOTES", "OPERATIONS", "ask_to_confirm", "begin", "begin_all", "check_subscriber",
     "say_unsubscribed", "to_endpoint", "to_phone",
 ]  # fmt: skip

@@ -28,7 +28,7 @@ MAIL = ("email", "email-json")
 _encode = msgspec.json.Encoder().encode
 
 
-def refuse_undeliverable(tx: Tx, ctx: Context, protocol: str, endpoint: str) -> None:
+def check_subscriber(tx: Tx, ctx: Context, protocol: str, endpoint: str) -> None:
     """Raise ``AwsError`` where a subscription would get nothing: Subscribe refuses it."""
     if protocol in (*MAIL, "sms", "application"):
         refuse_unset(tx, ctx, protocol)

@@ -261,3 +261,10 @@ OPERATIONS: dict[str, Operation] = {
     "SetPlatformApplicationAttributes": set_platform_application_attributes,
 }
 JOBS = {FORGET_DEVICES: forget_devices}
+NOTES = {
+    "CreatePlatformApplication": (
+        "Credentials are kept, not tried. SuccessFeedbackRoleArn and FailureFeedbackRoleArn are refused: there are no "
+        "CloudWatch Logs; what became of deliveries is counted (`/_waypost/sns/deliveries`)."
+    ),
+    "GetPlatformApplicationAttributes": "AppleCertificateExpiryDate is not shown: certificates are not read.",
+}
