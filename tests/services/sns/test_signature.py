@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from hypothesis import HealthCheck, given, settings
 from tests.services.sns import validators
+from tests.services.sns.world import BASE, World
 from tests.store.two_nodes import World as TwoNodes
 from tests.stores import KINDS, new_store, sql
 
@@ -192,6 +193,36 @@ def test_a_key_is_followed_by_the_next_before_its_certificate_ends(signer: Signe
     certificate = signer.certificate(first["SigningCertURL"])
     check(certificate, first)
     assert certificate.not_valid_after_utc.timestamp() * 1000 > signer.now_ms + 360 * DAY_MS
+
+
+# --- as subscribers get it
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_what_queues_get_is_signed_as_the_topic_says(world: World, version: str) -> None:
+    topic = world.topic(SignatureVersion=version)
+    queues = [world.queue(f"q{index}") for index in range(3)]
+    for queue in queues:
+        world.subscribe(topic, queue)
+    world.publish(topic, "hello", Subject="Hi", MessageAttributes={"a": {"DataType": "String", "StringValue": "b"}})
+    envelopes = [json.loads(body) for queue in queues for body in world.bodies(queue)]
+    assert len(envelopes) == 3
+    assert len({document["UnsubscribeURL"] for document in envelopes}) == 3
+    assert len({document["Signature"] for document in envelopes}) == 1
+    for document in envelopes:
+        assert document["SignatureVersion"] == version
+        path = document["SigningCertURL"].removeprefix(BASE)
+        answer = world("waypost:GetSigningCertificate", Path=path)
+        check(x509.load_pem_x509_certificate(answer["Certificate"].encode()), document)
+
+
+def test_raw_messages_and_those_of_fifo_topics_cost_no_signature(world: World) -> None:
+    topic, fifo = world.topic(), world.fifo(ContentBasedDeduplication="true")
+    world.subscribe(topic, world.queue("raw"), RawMessageDelivery="true")
+    world.subscribe(fifo, world.queue("q.fifo"))
+    world.publish(topic)
+    world.publish(fifo, MessageGroupId="g")
+    assert world.count("sns_signing_key") == 0
 
 
 # --- the certificate's page
