@@ -41,4 +41,4 @@ DELETE FROM job WHERE key = :key;
 
 -- name: drop_jobs [postgres] : a job whose handler runs at this moment is left to it. Who drops holds what that handler
 -- waits for (its execution), so neither may wait for the other; the handler then finds that its work is no longer wanted.
-DELETE FROM job WHERE id IN (SELECT id FROM job WHERE key = :key FOR UPDATE SKIP LOCKED);
+DELETE FROM job WHERE id = ANY (ARRAY(SELECT id FROM job WHERE key = :key FOR UPDATE SKIP LOCKED));

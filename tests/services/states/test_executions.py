@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from waypost.services.states import programs
+from waypost.services.states.limits import BODY_INLINE_CHARS
 from waypost.store.sqlite import SqliteStore
 
 from .conftest import ACCOUNT, REGION, ROLE, World
@@ -290,6 +291,58 @@ def test_large_documents_are_kept_in_several_rows(world: World) -> None:
             break
         token = {"nextToken": page["nextToken"]}
     assert backward == list(range(42, 0, -1))
+
+
+@pytest.mark.parametrize("places", [1, 8], ids=["one by one", "a family"])
+def test_documents_lie_beside_their_heads_while_they_are_short(world: World, places: int) -> None:
+    """Those of the root and of children grow, shrink, come back as they were, and leave nothing behind."""
+    wait = {"Type": "Wait", "Seconds": 1}
+    inner = {
+        "StartAt": "Grow",
+        "States": {
+            "Grow": {**wait, "Next": "Long"},
+            "Long": {"Type": "Pass", "Parameters": {"long.$": "$$.Execution.Input.long", "n.$": "$.n"}, "Next": "Rest"},
+            "Rest": {**wait, "Next": "Short"},
+            "Short": {"Type": "Pass", "Parameters": {"n.$": "$.n"}, "Next": "Again"},
+            "Again": {**wait, "End": True},
+        },
+    }
+    states = {
+        "First": {**wait, "Next": "Drop"},
+        "Drop": {"Type": "Pass", "Parameters": {"items.$": "$.items"}, "Next": "Second"},
+        "Second": {**wait, "Next": "Map"},
+        "Map": {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": inner, "ResultPath": "$.done", "Next": "Third"},
+        "Third": {**wait, "End": True},
+    }
+    items = [{"n": n} for n in range(places)]
+    arn = world.start({"StartAt": "First", "States": states}, {"long": "x" * BODY_INLINE_CHARS, "items": items})
+    bodies = []
+    for _ in range(6):
+        bodies.append(world.count("states_body"))
+        world.pass_time(1_000)
+    assert bodies == [1, 0, 0, places, 0, 0]
+    assert world.output(arn) == {"items": items, "done": items}
+    assert world.nothing_left()
+
+
+@pytest.mark.parametrize("places", [2, 8], ids=["one by one", "a family"])
+def test_long_documents_go_with_their_branches(world: World, places: int) -> None:
+    """Children that are done hold their results until all are; a stop takes everything away."""
+    item = {"StartAt": "W", "States": {"W": {"Type": "Wait", "SecondsPath": "$.s", "End": True}}}
+    inner = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": item, "End": True}
+    outer_map = {"Type": "Map", "ItemProcessor": {"StartAt": "Inner", "States": {"Inner": inner}}, "End": True}
+    machine = {"StartAt": "Outer", "States": {"Outer": outer_map}}
+    long = "x" * BODY_INLINE_CHARS
+    outer = [{"items": [{"s": 1 + n, "long": long} for n in range(places)]} for _ in range(places)]
+    arn = world.start(machine, outer)
+    stopped = world.run("StartExecution", stateMachineArn=ARN, input=json.dumps(outer))["executionArn"]
+    world.pass_time(1_500)
+    assert world.count("states_body") == 2 * (1 + places + places * places)
+    world.run("StopExecution", executionArn=stopped)
+    assert world.count("states_body") == 1 + places + places * places
+    world.pass_time(places * 1_000)
+    assert world.output(arn) == [one["items"] for one in outer]
+    assert world.nothing_left()
 
 
 def test_what_waits_goes_on_after_a_restart(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ HISTORY_PAGE_BYTES = 4 << 20
 HISTORY_ROW_BYTES = 1 << 20
 """About how much history one row holds at most."""
 BODY_INLINE_CHARS = 1_500
-"""The root branch's documents lie in the execution's run where they are no longer: each step writes them again."""
+"""A branch's documents lie beside its head where they are no longer: each step of the branch writes them again."""
 SWEEP_BATCH = 200
 """Executions removed in one transaction."""
 SWEEP_EVERY_MS = 86_400_000

@@ -75,14 +75,14 @@ DELETE FROM states_tag WHERE resource = :resource AND key = :key;
 DELETE FROM states_tag WHERE resource = :resource;
 
 -- name: named_execution : does the name stand for this very start
-SELECT id, status, started_at, input FROM states_execution WHERE machine = :machine AND name = :name;
+SELECT id, status, started_at, input FROM states_execution WHERE machine = :machine AND name = :name AND name > '';
 
 -- name: find_execution : by its name
 SELECT id, status, started_at, stopped_at, revision, trace, error, cause, output, input
-FROM states_execution WHERE machine = :machine AND name = :name;
+FROM states_execution WHERE machine = :machine AND name = :name AND name > '';
 
 -- name: find_execution_id : the same without its documents
-SELECT id, status, stopped_at, revision FROM states_execution WHERE machine = :machine AND name = :name;
+SELECT id, status, stopped_at, revision FROM states_execution WHERE machine = :machine AND name = :name AND name > '';
 
 -- name: get_revision : what an execution was started with
 SELECT revision_id, created_at, role_arn, configuration, digest, definition FROM states_revision WHERE id = :id;
@@ -101,15 +101,15 @@ WHERE machine = :machine AND id = :id;
 
 -- name: list_executions : those of one status, newest first, for one page
 SELECT listed_at, id, name, status, started_at, stopped_at FROM states_execution
-WHERE machine = :machine AND status = :status
+WHERE machine = :machine AND status = :status AND listed_at > 0
   AND (listed_at < :before OR (listed_at = :before AND id < :before_id))
 ORDER BY listed_at DESC, id DESC LIMIT :max;
 
 -- name: any_running : may the machine go
-SELECT 1 FROM states_execution WHERE machine = :machine AND status = 'RUNNING' LIMIT 1;
+SELECT 1 FROM states_execution WHERE machine = :machine AND status = 'RUNNING' AND listed_at > 0 LIMIT 1;
 
 -- name: ended_executions : those of one status that ended before an instant, for a sweep
-SELECT id FROM states_execution WHERE machine = :machine AND status = :status AND listed_at < :before
+SELECT id FROM states_execution WHERE machine = :machine AND status = :status AND listed_at > 0 AND listed_at < :before
 ORDER BY listed_at LIMIT :max;
 
 -- name: delete_execution : after its retention, or with its machine
@@ -136,9 +136,12 @@ SELECT r.armed, r.head, r.body, r.spent, m.account, m.region, m.status, r.machin
 FROM states_run r JOIN states_machine m ON m.id = r.machine JOIN states_revision v ON v.id = r.revision
 WHERE r.execution = :execution;
 
--- name: lock_run [postgres] : after a wait the run is as it is now, the machine as it was before: its status may be old
+-- name: lock_run [postgres] : each of the three by its key, however few rows the planner has seen. After a wait the run is
+-- as it is now, but the machine's status may be as it was before
 SELECT r.armed, r.head, r.body, r.spent, m.account, m.region, m.status, r.machine, m.name, v.id, v.digest, v.role_arn
-FROM states_run r JOIN states_machine m ON m.id = r.machine JOIN states_revision v ON v.id = r.revision
+FROM states_run r
+CROSS JOIN LATERAL (SELECT account, region, status, name FROM states_machine WHERE id = r.machine LIMIT 1) m
+CROSS JOIN LATERAL (SELECT id, digest, role_arn FROM states_revision WHERE id = r.revision LIMIT 1) v
 WHERE r.execution = :execution FOR UPDATE OF r;
 
 -- name: insert_run : an execution goes on after its first transaction
@@ -161,22 +164,26 @@ DELETE FROM states_run WHERE execution = :execution;
 SELECT name, started_at, input FROM states_execution WHERE machine = :machine AND id = :id;
 
 -- name: get_branch : one head
-SELECT head, armed FROM states_branch WHERE execution = :execution AND branch = :branch;
+SELECT head, armed, body FROM states_branch WHERE execution = :execution AND branch = :branch;
 
 -- name: get_children : heads of a Parallel or Map
-SELECT branch, head, armed FROM states_branch WHERE execution = :execution AND parent = :parent ORDER BY place;
+SELECT branch, head, armed, body FROM states_branch
+WHERE execution = :execution AND parent = :parent ORDER BY place;
 
 -- name: get_results : what the children of a Parallel or Map came to
-SELECT b.branch, b.place, y.body FROM states_branch b
-JOIN states_body y ON y.execution = b.execution AND y.branch = b.branch
-WHERE b.execution = :execution AND b.parent = :parent ORDER BY b.place;
+SELECT b.branch, b.place, COALESCE(b.body, (
+  SELECT y.body FROM states_body y WHERE y.execution = b.execution AND y.branch = b.branch))
+FROM states_branch b WHERE b.execution = :execution AND b.parent = :parent ORDER BY b.place;
 
 -- name: insert_branch : a branch's name is never used twice
-INSERT INTO states_branch (execution, branch, parent, place, armed, head)
-VALUES (:execution, :branch, :parent, :place, :armed, :head);
+INSERT INTO states_branch (execution, branch, parent, place, armed, head, body)
+VALUES (:execution, :branch, :parent, :place, :armed, :head, :body);
 
 -- name: update_branch : the head changes, the place does not
 UPDATE states_branch SET armed = :armed, head = :head WHERE execution = :execution AND branch = :branch;
+
+-- name: rewrite_branch : and its body, unless that is long
+UPDATE states_branch SET armed = :armed, head = :head, body = :body WHERE execution = :execution AND branch = :branch;
 
 -- name: delete_branch : the branch was joined or abandoned
 DELETE FROM states_branch WHERE execution = :execution AND branch = :branch;
@@ -184,9 +191,8 @@ DELETE FROM states_branch WHERE execution = :execution AND branch = :branch;
 -- name: delete_children : a Parallel or Map with many of them was joined or abandoned
 DELETE FROM states_branch WHERE execution = :execution AND parent = :parent;
 
--- name: delete_child_bodies : before the children themselves
-DELETE FROM states_body WHERE execution = :execution AND branch IN (
-  SELECT branch FROM states_branch WHERE execution = :execution AND parent = :parent);
+-- name: delete_child_bodies : with a family; the names of a branch's descendants lie between its own with a / and with a 0
+DELETE FROM states_body WHERE execution = :execution AND branch > :after AND branch < :before;
 
 -- name: armed_branches : those that leave jobs behind when the execution ends
 SELECT branch FROM states_branch WHERE execution = :execution AND armed > 0;
@@ -194,10 +200,10 @@ SELECT branch FROM states_branch WHERE execution = :execution AND armed > 0;
 -- name: delete_branches : the execution ended
 DELETE FROM states_branch WHERE execution = :execution;
 
--- name: get_body : the documents of a branch
+-- name: get_body : the documents of a branch, where they are long
 SELECT body FROM states_body WHERE execution = :execution AND branch = :branch;
 
--- name: insert_body : of a new branch
+-- name: insert_body : of a branch whose documents have become long
 INSERT INTO states_body (execution, branch, body) VALUES (:execution, :branch, :body);
 
 -- name: update_body : written only when the branch enters another state
@@ -256,15 +262,15 @@ DELETE FROM states_activity_task WHERE execution = :execution AND branch = :bran
 
 -- name: drop_activity_task [postgres] : one that a worker takes at this moment is left to it: it waits for the run, and will
 -- find its attempt over
-DELETE FROM states_activity_task WHERE (activity, id) IN (
-  SELECT activity, id FROM states_activity_task WHERE execution = :execution AND branch = :branch FOR UPDATE SKIP LOCKED);
+DELETE FROM states_activity_task WHERE execution = :execution AND branch = :branch AND id = ANY (ARRAY(
+  SELECT id FROM states_activity_task WHERE execution = :execution AND branch = :branch FOR UPDATE SKIP LOCKED));
 
 -- name: drop_activity_tasks : the execution ended
 DELETE FROM states_activity_task WHERE execution = :execution;
 
 -- name: drop_activity_tasks [postgres]
-DELETE FROM states_activity_task WHERE (activity, id) IN (
-  SELECT activity, id FROM states_activity_task WHERE execution = :execution FOR UPDATE SKIP LOCKED);
+DELETE FROM states_activity_task WHERE execution = :execution AND id = ANY (ARRAY(
+  SELECT id FROM states_activity_task WHERE execution = :execution FOR UPDATE SKIP LOCKED));
 
 -- name: stopped_at : when an execution that is over ended
 SELECT stopped_at FROM states_execution WHERE machine = :machine AND id = :id;

@@ -86,8 +86,8 @@ class Rows:
         self.doomed = False
         """Whether the machine is being deleted: the next transition is the end."""
         self._constants: Execution | None = None
-        self._root_body: str | None = None
-        """The root branch's documents, if they lie in the run."""
+        self._beside: dict[str, str | None] = {}
+        """Bodies as stored, beside heads as stored; None: too long for that, in a row of its own."""
         self._loaded: dict[str, tuple[Head, int]] = {}
         """Heads as stored, with the number of jobs promised."""
         self._heads: dict[str, Head | None] = {}
@@ -132,13 +132,13 @@ class Rows:
         if row is None:
             self._heads[branch] = None
             return None
-        return self._keep(branch, row[0], row[1])
+        return self._keep(branch, *row)
 
     def body(self, branch: str) -> Body:
         """The body of a branch that has a head."""
         found = self._bodies.get(branch)
         if found is None:
-            text = self._root_body if branch == ROOT else None
+            text = self._beside.get(branch)
             if text is None:
                 row = self.tx.one(Q.get_body, execution=self.ref.id, branch=branch)
                 if row is None:
@@ -150,9 +150,9 @@ class Rows:
     def children(self, parent: str) -> list[Head]:
         """The heads of a branch's direct children, ordered by ``index``."""
         if self.stored:
-            for branch, text, armed in self.tx.all(Q.get_children, execution=self.ref.id, parent=parent):
+            for branch, text, armed, body in self.tx.all(Q.get_children, execution=self.ref.id, parent=parent):
                 if branch not in self._heads:
-                    self._keep(branch, text, armed)
+                    self._keep(branch, text, armed, body)
         found = [head for head in self._heads.values() if head is not None and head.parent == parent]
         return sorted(found, key=lambda head: head.index)
 
@@ -211,14 +211,14 @@ class Rows:
 
     def adopt(self, root: str, armed: int, body: str | None, spent: str) -> None:
         """Take the root as it is stored with the run."""
-        self._keep(ROOT, root, armed)
-        self._root_body = body
+        self._keep(ROOT, root, armed, body)
         self.spent = spent
 
-    def _keep(self, branch: str, text: str, armed: int) -> Head:
+    def _keep(self, branch: str, text: str, armed: int, body: str | None) -> Head:
         head = _head(text)
         self._heads[branch] = head
         self._loaded[branch] = (head, armed)
+        self._beside[branch] = body
         return head
 
     def apply(self, step: Step) -> None:
@@ -273,19 +273,32 @@ class Rows:
 
     def _write_branch(self, head: Head, armed: int) -> None:
         execution, branch, text = self.ref.id, head.id, _encode(head).decode()
-        stored = branch in self._loaded
-        if stored:
+        if branch not in self._dirty_bodies:
             self.tx.send(Q.update_branch, execution=execution, branch=branch, armed=armed, head=text)
+        elif branch in self._loaded:
+            body = self._write_body(branch)
+            self.tx.send(Q.rewrite_branch, execution=execution, branch=branch, armed=armed, head=text, body=body)
         else:
             self.tx.send(
                 Q.insert_branch, execution=execution, branch=branch, parent=head.parent, place=head.index, armed=armed,
-                head=text,
+                head=text, body=self._write_body(branch),
             )  # fmt: skip
-        if branch in self._dirty_bodies:
-            self._write_body(branch, _encode(self._bodies[branch]).decode(), stored=stored)
 
-    def _write_body(self, branch: str, text: str, *, stored: bool) -> None:
-        self.tx.send(Q.update_body if stored else Q.insert_body, execution=self.ref.id, branch=branch, body=text)
+    def _write_body(self, branch: str) -> str | None:
+        """The documents to write beside the head; None where they are long, and were written elsewhere."""
+        text = _encode(self._bodies[branch]).decode()
+        was_long = self._is_long(branch)
+        if len(text) > BODY_INLINE_CHARS:
+            query = Q.update_body if was_long else Q.insert_body
+            self.tx.send(query, execution=self.ref.id, branch=branch, body=text)
+            return None
+        if was_long:
+            self.tx.send(Q.delete_body, execution=self.ref.id, branch=branch)
+        return text
+
+    def _is_long(self, branch: str) -> bool:
+        """Whether a branch's documents have a row of their own."""
+        return branch in self._beside and self._beside[branch] is None
 
     def _remove(self) -> None:
         """Delete the rows of branches that were joined or abandoned: one by one, or a whole family at once."""
@@ -299,12 +312,13 @@ class Rows:
         for parent, branches in families.items():
             if len(branches) >= FAMILY_MIN:
                 # A Parallel or Map gives its children up all together.
-                self.tx.send(Q.delete_child_bodies, execution=self.ref.id, parent=parent)
+                self.tx.send(Q.delete_child_bodies, execution=self.ref.id, after=f"{parent}/", before=f"{parent}0")
                 self.tx.send(Q.delete_children, execution=self.ref.id, parent=parent)
                 continue
             for branch in branches:
                 self.tx.send(Q.delete_branch, execution=self.ref.id, branch=branch)
-                self.tx.send(Q.delete_body, execution=self.ref.id, branch=branch)
+                if self._beside.get(branch) is None:
+                    self.tx.send(Q.delete_body, execution=self.ref.id, branch=branch)
 
     def _write_root(self, armed: int | None) -> None:
         root = self._heads[ROOT]
@@ -315,24 +329,14 @@ class Rows:
             if armed is not None:
                 self.tx.send(Q.update_run, execution=self.ref.id, armed=armed, head=text)
             return
-        body = _encode(self._bodies[ROOT]).decode()
-        inline = body if len(body) <= BODY_INLINE_CHARS else None
+        body = self._write_body(ROOT)
         if self.stored:
-            self.tx.send(Q.rewrite_run, execution=self.ref.id, armed=armed, head=text, body=inline)
+            self.tx.send(Q.rewrite_run, execution=self.ref.id, armed=armed, head=text, body=body)
         else:
             self.tx.send(
                 Q.insert_run, execution=self.ref.id, machine=self.ref.machine, revision=self.ref.revision,
-                armed=armed or 0, head=text, body=inline,
+                armed=armed or 0, head=text, body=body,
             )  # fmt: skip
-        if inline is None:
-            self._write_body(ROOT, body, stored=self._has_long_body)
-        elif self._has_long_body:
-            self.tx.send(Q.delete_body, execution=self.ref.id, branch=ROOT)
-
-    @property
-    def _has_long_body(self) -> bool:
-        """Whether the root branch's documents have a row of their own."""
-        return ROOT in self._loaded and self._root_body is None
 
     def _settle(self, branch: str) -> int:
         """Take back what the branch's former attempt promised, make the promises of the new one; how many stand."""
@@ -418,7 +422,7 @@ class Rows:
         elif root is not None:
             if root.phase == "scheduled" and root.token:
                 self.tx.send(Q.drop_activity_task, execution=execution, branch=ROOT)
-            if self._has_long_body:
+            if self._is_long(ROOT):
                 self.tx.send(Q.delete_body, execution=execution, branch=ROOT)
         self.tx.send(Q.delete_run, execution=execution)
 

@@ -4,8 +4,10 @@ CREATE TABLE meta (
   value TEXT NOT NULL
 ) {without_rowid};
 
+-- On PostgreSQL the key comes last: while a table is small its planner takes all indexes for equal, takes the newest, and
+-- keeps that plan while the table grows.
 CREATE TABLE job (
-  id {key},
+  id {local_key},
   kind TEXT NOT NULL,
   key TEXT NOT NULL,          -- what the job is about: all jobs of a key can be dropped together
   account TEXT NOT NULL,
@@ -18,3 +20,4 @@ CREATE TABLE job (
 CREATE INDEX job_due ON job (run_at, id);
 CREATE INDEX job_key ON job (key);
 CREATE INDEX job_owner ON job (owner) WHERE owner <> '';
+{postgres} ALTER TABLE job ADD PRIMARY KEY (id);

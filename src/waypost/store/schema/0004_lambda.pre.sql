@@ -57,4 +57,4 @@ CREATE TABLE lambda_mapping (
 );
 CREATE UNIQUE INDEX lambda_mapping_uuid ON lambda_mapping (uuid);
 CREATE INDEX lambda_mapping_account ON lambda_mapping (account, region, id);
-CREATE INDEX lambda_mapping_function ON lambda_mapping (account, region, function_name, source_arn);
+{sqlite} CREATE INDEX lambda_mapping_function ON lambda_mapping (account, region, function_name, source_arn);

@@ -21,7 +21,8 @@ CREATE TABLE states_revision (
   digest TEXT NOT NULL,          -- SHA-256 of the definition: names the compiled program in every cache
   definition TEXT NOT NULL       -- as the client wrote it; last, because most readers stop before it
 );
-CREATE INDEX states_revision_machine ON states_revision (machine, id);
+{sqlite} CREATE INDEX states_revision_machine ON states_revision (machine, id);
+{postgres} CREATE INDEX states_revision_machine ON states_revision (machine);
 
 CREATE TABLE states_tag (
   resource BIGINT NOT NULL,      -- id of a machine or an activity
@@ -30,8 +31,11 @@ CREATE TABLE states_tag (
   PRIMARY KEY (resource, key)
 ) {without_rowid};
 
+-- The record of an execution lies with its machine: there its name is unique, and there it is listed. What the execution
+-- moves by lies with itself. On PostgreSQL two of the indexes are partial, though they hold every row: so that a statement
+-- that does not speak of names, or of time, cannot be given a plan by them while the table is small, and keep it.
 CREATE TABLE states_execution (
-  id {key},
+  id {local_key},
   machine BIGINT NOT NULL,
   name TEXT NOT NULL,
   revision BIGINT NOT NULL,
@@ -45,8 +49,11 @@ CREATE TABLE states_execution (
   output TEXT,
   input TEXT NOT NULL
 );
-CREATE UNIQUE INDEX states_execution_name ON states_execution (machine, name);
-CREATE INDEX states_execution_listed ON states_execution (machine, status, listed_at, id);
+{postgres} ALTER TABLE states_execution ADD PRIMARY KEY (machine, id);
+{sqlite} CREATE UNIQUE INDEX states_execution_name ON states_execution (machine, name);
+{sqlite} CREATE INDEX states_execution_listed ON states_execution (machine, status, listed_at, id);
+{postgres} CREATE INDEX states_execution_listed ON states_execution (machine, status, listed_at, id) WHERE listed_at > 0;
+{postgres} CREATE UNIQUE INDEX states_execution_name ON states_execution (machine, name) WHERE name > '';
 
 -- One row for each transaction that moved the execution on; more where the documents are large.
 CREATE TABLE states_history (

@@ -17,11 +17,12 @@ UPDATE states_machine SET (revision_id, digest, role_arn, configuration, revised
   SELECT v.revision_id, v.digest, v.role_arn, v.configuration, v.created_at FROM states_revision v
   WHERE v.id = states_machine.revision);
 
--- The root branch lies whole in its execution's run: its token is in its head, a short body beside that.
-ALTER TABLE states_run ADD COLUMN body TEXT;                      -- JSON; NULL: in states_body
+-- Short bodies lie beside their heads. So the root branch lies whole in its execution's run: its token is in its head.
+ALTER TABLE states_branch ADD COLUMN body TEXT;                   -- JSON; NULL: in states_body
+ALTER TABLE states_run ADD COLUMN body TEXT;                      -- the same, of the root branch
 ALTER TABLE states_run ADD COLUMN spent TEXT NOT NULL DEFAULT ''; -- a token that was used, whose outcome a job carries
-DELETE FROM states_token WHERE branch = '0';
+{sqlite} DELETE FROM states_token WHERE branch = '0';
 
 -- One mapping of a queue to a function, whoever makes it.
-DROP INDEX lambda_mapping_function;
+{sqlite} DROP INDEX lambda_mapping_function;
 CREATE UNIQUE INDEX lambda_mapping_pair ON lambda_mapping (account, region, function_name, source_arn, qualifier);
