@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from tests.stores import borrow_database, return_database, sql
 
@@ -48,7 +49,9 @@ class Member:
         return [node.id for node in self.nodes.known]
 
     async def beat(self) -> None:
-        await self.nodes._beat()
+        """A second later, as of many."""
+        self.nodes._steady_ns = 0
+        await self.nodes._bury(await self.nodes._beat())
 
 
 @pytest.fixture
@@ -135,6 +138,42 @@ async def test_the_work_of_a_dead_node_is_taken_over_once(url: str, caplog: pyte
     assert b.known == ["a", "b", "c"]
     assert len(due(a)) == 3
     await close(a, b, c)
+
+
+async def test_after_an_outage_nobody_is_taken_for_dead(url: str) -> None:
+    a, b = Member(url, "a"), Member(url, "b")
+    await a.nodes.join()
+    await b.nodes.join()
+    lease(a, "b", 1)
+    die(a)
+    # Not b alone: a could give no sign of life either, and does not know whether b can by now.
+    a.nodes._beaten_ns = 0
+    assert await a.nodes._beat() == []
+    assert a.known == ["a", "b"]
+    await b.beat()
+    await a.beat()
+    assert (a.known, due(a)) == (["a", "b"], [])
+    await close(a, b)
+
+
+async def test_a_burial_that_has_to_wait_holds_up_no_sign_of_life(url: str) -> None:
+    a, b = Member(url, "a"), Member(url, "b")
+    await a.nodes.join()
+    await b.nodes.join()
+    lease(a, "b", 1)
+    die(a)
+    with psycopg.connect(url) as frozen:
+        frozen.execute("SELECT 1 FROM job FOR UPDATE")
+        a.nodes._steady_ns = 0
+        burial = asyncio.ensure_future(a.nodes._bury(await a.nodes._beat()))
+        before = sql(a.store, "SELECT seen_at FROM node WHERE id = 'a'")
+        while sql(a.store, "SELECT seen_at FROM node WHERE id = 'a'") == before:
+            await a.nodes._beat()
+        assert not burial.done()
+        frozen.rollback()
+        await burial
+    assert due(a) == [("b0", "")]
+    await close(a, b)
 
 
 async def test_a_node_that_leaves_gives_its_work_back_at_once(url: str) -> None:

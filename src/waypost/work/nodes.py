@@ -25,6 +25,9 @@ BEAT_S = 1.0
 """Between two signs of life of a node."""
 DEAD_MS = 6_000
 """A node that gave no sign of life for so long is taken for dead: its leased jobs come due at once."""
+SURE_MS = 3_000
+"""A node judges the others once it has given signs of life for so long without a gap: after an outage of the database
+all seem dead, and are not."""
 LISTED_PER_BEAT = 50
 """So many nodes are looked over with each beat; where there are more, each looks less often."""
 SKEW_WARNING_MS = 1_000
@@ -60,8 +63,6 @@ class _Beat(NamedTuple):
     """The machine's own time, before and after it was asked."""
     nodes: list[Node] | None
     """Everybody, where it was time to look."""
-    buried: list[tuple[str, int]]
-    """Nodes that were taken for dead by this beat, and how many jobs they had leased."""
 
 
 class Neighbours(Protocol):
@@ -84,6 +85,8 @@ class Nodes:
         self._moved = moved
         self._beats = 0
         self._beaten_ns = 0
+        self._steady_ns = 0
+        """Since when no sign of life was late."""
         self._told_skew = False
         self.known: list[Node] = [me]
         """All nodes, as of the last look."""
@@ -100,30 +103,46 @@ class Nodes:
 
     async def run(self) -> None:
         """Go on until cancelled."""
-        while True:
-            await asyncio.sleep(BEAT_S)
-            try:
-                await self._beat()
-            except StoreUnavailable as error:
-                log.debug("no sign of life could be given: %s", error)
+        burial: asyncio.Task[None] | None = None
+        try:
+            while True:
+                await asyncio.sleep(BEAT_S)
+                try:
+                    dead = await self._beat()
+                except StoreUnavailable as error:
+                    log.debug("no sign of life could be given: %s", error)
+                    continue
+                if dead and (burial is None or burial.done()):
+                    # Beside the signs of life: it may have to wait for locks that a dead node's connections still hold.
+                    burial = asyncio.create_task(self._bury(dead))
+        finally:
+            if burial is not None:
+                burial.cancel()
 
     async def leave(self) -> None:
         """Say good-bye: what this node has leased comes due at once."""
         try:
-            await self._store.transact(lambda tx: _bury(tx, self._me.id, self._clock.now_ms()))
+            await self._store.transact(lambda tx: _leave(tx, self._me.id, self._clock.now_ms()))
         except StoreUnavailable as error:
             log.warning("left without a word; the others will notice: %s", error)
 
-    async def _beat(self) -> None:
+    async def _beat(self) -> list[Node]:
+        """Give a sign of life; answers who seems to be dead."""
         look = self._beats % (1 + len(self.known) // LISTED_PER_BEAT) == 0
         self._beats += 1
         beat = await self._store.transact(lambda tx: self._refresh(tx, look=look))
-        self._beaten_ns = monotonic_ns()
+        now_ns = monotonic_ns()
+        if now_ns - self._beaten_ns > SURE_MS * 1_000_000:
+            self._steady_ns = now_ns
+        self._beaten_ns = now_ns
         self._set_clock(beat)
-        for node_id, leased in beat.buried:
-            log.warning("node %s is dead; %d jobs that it had leased are taken over", node_id, leased)
-        if beat.nodes is not None:
-            self._place(beat.nodes)
+        if beat.nodes is None:
+            return []
+        dead: list[Node] = []
+        if now_ns - self._steady_ns >= SURE_MS * 1_000_000:
+            dead = [node for node in beat.nodes if node.seen_ms < beat.seen_ms - DEAD_MS]
+        self._place([node for node in beat.nodes if node not in dead])
+        return dead
 
     def _refresh(self, tx: Tx, *, look: bool) -> _Beat:
         me = self._me
@@ -133,18 +152,25 @@ class Nodes:
         )
         after_ms = self._clock.machine_ms()
         assert row is not None  # noqa: S101 (an upsert answers its row)
-        seen_ms = int(row[0])
-        if not look:
-            return _Beat(seen_ms, before_ms, after_ms, None, [])
-        nodes = [Node(*row) for row in tx.all(Q.list_nodes)]
-        dead = [node for node in nodes if node.seen_ms < seen_ms - DEAD_MS]
+        nodes = [Node(*row) for row in tx.all(Q.list_nodes)] if look else None
+        return _Beat(int(row[0]), before_ms, after_ms, nodes)
+
+    async def _bury(self, dead: list[Node]) -> None:
+        """Take over what nodes had leased that gave no sign of life since they were looked at."""
+        for node in dead:
+            try:
+                leased = await self._store.transact(lambda tx, node=node: self._take_over(tx, node))  # type: ignore[misc]
+            except StoreUnavailable as error:
+                log.debug("node %s could not be buried yet: %s", node.id, error)
+                return
+            if leased is not None:
+                log.warning("node %s is dead; %d jobs that it had leased are taken over", node.id, leased)
+
+    def _take_over(self, tx: Tx, node: Node) -> int | None:
         # Whoever deletes the row releases the jobs; a node that lives after all makes its row anew.
-        buried = [
-            (node.id, _release(tx, node.id, seen_ms))
-            for node in dead
-            if tx.run(Q.bury_node, id=node.id, latest=seen_ms - DEAD_MS)
-        ]
-        return _Beat(seen_ms, before_ms, after_ms, [node for node in nodes if node not in dead], buried)
+        if not tx.run(Q.bury_node, id=node.id, seen=node.seen_ms):
+            return None
+        return _release(tx, node.id, self._clock.now_ms())
 
     def _set_clock(self, beat: _Beat) -> None:
         """The true offset lies between two bounds; an estimate within them stands, so it settles at the tightest."""
@@ -191,7 +217,7 @@ def leases(tx: Tx) -> dict[str, int]:
     return {str(row[0]): int(row[1]) for row in tx.all(Q.leases)}
 
 
-def _bury(tx: Tx, node_id: str, now_ms: int) -> int:
+def _leave(tx: Tx, node_id: str, now_ms: int) -> int:
     tx.run(Q.remove_node, id=node_id)
     return _release(tx, node_id, now_ms)
 

@@ -25,7 +25,7 @@ WHERE seen_at > CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - C
 ORDER BY id;
 
 -- name: bury_node : unless it has shown life meanwhile
-DELETE FROM node WHERE id = :id AND seen_at < :latest;
+DELETE FROM node WHERE id = :id AND seen_at = :seen;
 
 -- name: remove_node : it leaves
 DELETE FROM node WHERE id = :id;
