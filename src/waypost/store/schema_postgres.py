@@ -57,6 +57,16 @@ STORAGE = {
     " autovacuum_vacuum_cost_delay = 0",
     "states_token": "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02,"
     " autovacuum_vacuum_cost_delay = 0",
+    # Long documents: nearly all of them lie in the table's other half.
+    "states_body": "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02,"
+    " autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_threshold = 1000,"
+    " toast.autovacuum_vacuum_scale_factor = 0.02, toast.autovacuum_vacuum_cost_delay = 0",
+    "states_activity_task": "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.01,"
+    " autovacuum_vacuum_cost_delay = 0",
+    # Records stay for 90 days, and each changes once, when its execution ends. What the index still holds of executions
+    # that ran is walked over by whoever asks which ones run.
+    "states_execution": "autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02,"
+    " autovacuum_vacuum_insert_scale_factor = 0.05",
 }
 
 
