@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable, Iterator
 import greenlet
 import msgspec
 import psycopg
+from psycopg import errors
 
+from waypost.store.greeting import CONNECT_S
 from waypost.store.session import Session
 from waypost.store.store import StoreUnavailable
 from waypost.store.wake import Wakes
@@ -80,6 +82,8 @@ class Neighbours:
 
     def look(self) -> None:
         """The net: let one waiter of each key look whether it was forgotten. Called every second."""
+        if self._session is not None:
+            self._session.look()
         if not self._turn:
             self._turn = self._wakes.keys()
         for key in self._turn[:LOOKS_MAX]:
@@ -104,8 +108,10 @@ class Neighbours:
         while True:
             gone = asyncio.Event()
             try:
-                connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=5)
-                await connection.execute(f"LISTEN {CHANNEL}")
+                connection = await self._connect()
+            except (errors.FeatureNotSupported, errors.SyntaxError) as error:
+                log.warning("the database cannot notify, so waits on this node end a second later: %s", error)
+                return
             except (psycopg.Error, OSError) as error:
                 log.debug("no notifications for now: %s", error)
                 await asyncio.sleep(RECONNECT_S)
@@ -115,6 +121,16 @@ class Neighbours:
             # Whatever was said while nobody listened: everybody looks, in turn.
             self._turn = self._wakes.keys()
             await gone.wait()
+
+    async def _connect(self) -> psycopg.AsyncConnection:
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await connection.execute(f"LISTEN {CHANNEL}")
+        except BaseException:
+            connection.pgconn.finish()
+            raise
+        return connection
 
     def _hear(self, payload: bytes) -> None:
         try:
