@@ -35,6 +35,8 @@ Call = tuple[str, str, dict[str, Any]]
 class _Slow:
     """A transaction that stops once, after a statement, until somebody else is done, or waits for a lock."""
 
+    shared = True
+
     def __init__(self, tx: Tx, race: "_Race") -> None:
         self._tx = tx
         self._race = race

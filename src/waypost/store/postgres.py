@@ -88,6 +88,8 @@ def statement_of(query: Query) -> Statement:
 class PostgresTx:
     """The transaction on one connection."""
 
+    shared = True
+
     def __init__(self, session: Session, texts: dict[str, Statement]) -> None:
         self._session = session
         self._texts = texts
@@ -405,7 +407,7 @@ class PostgresStore:
 
     def _attempt(self, session: Session, tx: PostgresTx, batch: list[_Work]) -> None:
         """Run operations in one transaction; answer them, or have them run again."""
-        tx.start(patient=batch[0].alone)
+        tx.start(patient=batch[0].alone and self._greeting.knows("lock_timeout"))
         answers: list[_Answer] = []
         wrote = False
         for work in batch:
@@ -563,7 +565,7 @@ class PostgresStore:
         self, session: Session, tx: PostgresTx, work: Callable[[Tx], Any]
     ) -> tuple[Any, Trouble | None, bool]:
         """One try; answers the result, or what went wrong and whether it is sure that nothing happened."""
-        tx.start(patient=True)
+        tx.start(patient=self._greeting.knows("lock_timeout"))
         try:
             result = work(tx)
         except BaseException:

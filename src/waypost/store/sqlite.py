@@ -62,6 +62,8 @@ _MACHINE_FAULTS = (
 class SqliteTx:
     """The transaction of the operation that is running."""
 
+    shared = False
+
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
         self._cursor = db.cursor()

@@ -13,6 +13,9 @@ Row = tuple[Any, ...]
 class Tx(Protocol):
     """One operation's view of the store. Parameters are named; rows are tuples in the order of the statement."""
 
+    shared: bool
+    """Whether nodes share the store: PostgreSQL, whose indexes keep entries of what is gone until a vacuum."""
+
     def one(self, query: Query, **params: Any) -> Row | None:
         """The first row, or None. Also for statements with RETURNING."""
         ...

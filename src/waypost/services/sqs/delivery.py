@@ -36,7 +36,7 @@ class Delivered(NamedTuple):
     body: str | None
     """None: in a row of its own."""
     floor_due_ms: int | None = None
-    """When the queue's floor is to be moved, where it has one; 0: at once."""
+    """When the queue's floor is to be moved, on the store that nodes share; 0: it has none yet."""
 
 
 class Claim(NamedTuple):
@@ -54,7 +54,7 @@ def claim(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int) ->
     rows = _claim(tx, ctx, queue, limit, visibility_ms)
     if not rows:
         return Claim([])
-    if _is_shared(rows[0]):
+    if tx.shared:
         floor.after_claim(tx, ctx, queue, [row[0] for row in rows], rows[0][-1], ctx.now_ms + visibility_ms)
     oldest = oldest_kept(ctx.now_ms, queue.settings.retention_ms)
     policy = queue.settings.redrive
@@ -72,7 +72,7 @@ def _claim(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int) -
     if limit == 1:
         return tx.all(Q.claim_message, **params)
     rows = tx.all(Q.claim_messages, limit=limit, **params)
-    if rows and _is_shared(rows[0]):
+    if tx.shared:
         for row in rows:
             tx.send(
                 Q.hide_message, storage=queue.storage, id=row[0], receives=row[1], received_at=row[2],
@@ -80,11 +80,6 @@ def _claim(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int) -
             )  # fmt: skip
     rows.sort()  # RETURNING promises no order
     return rows
-
-
-def _is_shared(row: Row) -> bool:
-    """Whether a claim's row is from the store that nodes share, where a queue has a floor."""
-    return len(row) == len(Delivered._fields)
 
 
 def _sift(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int, rows: list[Row]) -> Claim:

@@ -67,8 +67,15 @@ def after_claim(tx: Tx, ctx: Context, queue: Queue, ids: list[int], due_ms: int,
         tx.send(Q.begin_floor, storage=queue.storage, now=ctx.now_ms)
 
 
+def after_empty(tx: Tx, ctx: Context, queue: Queue) -> None:
+    """What follows a receive that found nothing and does not wait."""
+    row = tx.one(Q.floor_due, storage=queue.storage)
+    if row is not None:
+        after_look(tx, ctx, queue, row[0])
+
+
 def after_look(tx: Tx, ctx: Context, queue: Queue, due_ms: int | None) -> None:
-    """What follows a look that found nothing; None: there is no floor yet."""
+    """What follows a look that found nothing; ``due_ms``: the floor's, None: there is none yet."""
     if due_ms is not None and due_ms <= ctx.now_ms:
         _move(tx, ctx, queue, None)
 

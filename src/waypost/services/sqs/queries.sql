@@ -411,6 +411,9 @@ CROSS JOIN LATERAL (
 -- name: raise_group [postgres] : to where it is found
 UPDATE sqs_group SET available_at = :now WHERE storage = :storage AND group_id = :group_id;
 
+-- name: floor_due [postgres] : whether it is to be moved
+SELECT due_at FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1;
+
 -- name: begin_floor [postgres] : at nothing
 INSERT INTO sqs_floor (storage, seq, floor, moved_at, drawn_at, looked_at, dense_until, due_at)
 VALUES (:storage, 0, 0, :now, :now, :now, 0, :now) ON CONFLICT (storage, seq) DO NOTHING;

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from waypost.service import Context, Operation, Params, Park
-from waypost.services.sqs import errors
+from waypost.services.sqs import errors, floor
 from waypost.services.sqs.delivery import Claim, Delivered, claim, next_claim_ms
 from waypost.services.sqs.groups import settle
 from waypost.services.sqs.limits import DEDUP_MS, RECEIVE_MAX, VISIBILITY_S_MAX, WAIT_S_MAX
@@ -45,6 +45,8 @@ def receive_message(tx: Tx, ctx: Context, request: Params) -> Params | Park:
         return {"Messages": [_shown(tx, queue, wish, one, ctx.now_ms) for one in claimed.messages]}
     until_ms = ctx.started_ms + wish.wait_ms
     if ctx.now_ms >= until_ms:
+        if tx.shared:
+            floor.after_empty(tx, ctx, queue)
         return {}
     return Park((queue.wake_key,), until_ms, _retry_ms(tx, ctx, queue, claimed))
 
