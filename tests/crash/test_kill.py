@@ -21,8 +21,6 @@ from crash.scenario import EXPECTED, read_answers, set_up
 from crash.workload import VISIBILITY_S, Progress, Stalled, Workload, running
 
 SEED = int(os.environ.get("WAYPOST_CRASH_SEED", "1"))
-KILLS = int(os.environ.get("WAYPOST_CRASH_KILLS", "10"))
-ORDERS = int(os.environ.get("WAYPOST_CRASH_ORDERS", "1000"))
 IN_FLIGHT_MAX = 120
 GROUPS = 8
 TAKEN_OVER_S = 10.0
@@ -31,6 +29,10 @@ IDLE_S = 12.0
 """Longer than an order waits for anything where nothing is broken; shorter than what is left of a lease."""
 CLOCKS_S = 0.25
 """What the clocks of nodes may differ, and then some."""
+
+
+def kills(default: int) -> int:
+    return int(os.environ.get("WAYPOST_CRASH_KILLS", default))
 
 
 def free_port() -> int:
@@ -42,13 +44,14 @@ def free_port() -> int:
 class Run:
     """Orders on their way while something goes on, and what clients saw of it."""
 
-    def __init__(self, nodes: Nodes, folder: Path, *, allowed: float = 1) -> None:
+    def __init__(self, nodes: Nodes, folder: Path, *, orders: int, allowed: float = 1) -> None:
         self.nodes = nodes
+        self.orders = int(os.environ.get("WAYPOST_CRASH_ORDERS", orders))
         self.chance = random.Random(SEED)
         self.log = folder / "answers.jsonl"
         self.log.touch()
-        kinds = self.chance.choices(list(EXPECTED), [80, 8, 6, 6], k=ORDERS)
-        self.progress = Progress(ORDERS, IN_FLIGHT_MAX, allowed)
+        kinds = self.chance.choices(list(EXPECTED), [80, 8, 6, 6], k=self.orders)
+        self.progress = Progress(self.orders, IN_FLIGHT_MAX, allowed)
         self.workload = Workload(nodes, self.progress, set_up(nodes.nodes[0].url, self.log), kinds)
         self.observed = self.workload.observed
         self.observed.expected = EXPECTED
@@ -63,10 +66,10 @@ class Run:
         roles = [
             *[workload.shop] * 4,
             workload.auditor,
-            *[lambda name=name: workload.sender(name, ORDERS // 2) for name in ("anna", "ben")],
+            *[lambda name=name: workload.sender(name, self.orders // 2) for name in ("anna", "ben")],
             *[workload.receiver] * 2,
-            lambda: workload.line_sender(groups[::2], ORDERS // 10),
-            lambda: workload.line_sender(groups[1::2], ORDERS // 10),
+            lambda: workload.line_sender(groups[::2], self.orders // 10),
+            lambda: workload.line_sender(groups[1::2], self.orders // 10),
             *[workload.line_receiver] * 2,
         ]
         try:
@@ -169,7 +172,7 @@ def alone(tmp_path: Path) -> Iterator[Nodes]:
 def killings(node: Node, run: Run) -> None:
     """Kill at chosen shares of progress, a random moment later; now and then again while it starts."""
     chance = run.chance
-    for share in sorted(chance.uniform(0.02, 0.97) for _ in range(KILLS)):
+    for share in sorted(chance.uniform(0.02, 0.97) for _ in range(kills(10))):
         run.progress.await_share(share)
         blows.PAUSE.wait(chance.uniform(0, 0.05))
         node.kill()
@@ -183,7 +186,7 @@ def killings(node: Node, run: Run) -> None:
 
 def test_nothing_acknowledged_is_lost(alone: Nodes, tmp_path: Path):
     (node,) = alone.nodes
-    run = Run(alone, tmp_path)
+    run = Run(alone, tmp_path, orders=1_000)
 
     def break_down() -> None:
         node.kill()
@@ -195,7 +198,7 @@ def test_nothing_acknowledged_is_lost(alone: Nodes, tmp_path: Path):
     faults = run.judge() + run.leave()
     close(run)
     assert not faults, run.report(faults)
-    assert alone.kills >= KILLS
+    assert alone.kills >= kills(10)
     assert all(any(received.queue == queue for received in run.observed.received) for queue in ("plain", "line"))
     print(f"\n{run}")
 
@@ -259,7 +262,7 @@ def left_behind(cluster: Cluster) -> list[Fault]:
 
 
 def test_nothing_acknowledged_is_lost_on_two_nodes(two: Nodes, cluster: Cluster, tmp_path: Path):
-    run = Run(two, tmp_path, allowed=0)
+    run = Run(two, tmp_path, orders=800, allowed=0)
     scene = blows.Scene(two, cluster, run.progress, run.chance)
 
     def break_down() -> None:
@@ -270,13 +273,13 @@ def test_nothing_acknowledged_is_lost_on_two_nodes(two: Nodes, cluster: Cluster,
         for node in two.nodes:
             node.revive()
 
-    run.play(lambda: blows.strike(scene, KILLS))
+    run.play(lambda: blows.strike(scene, kills(8)))
     run.observed.calm = scene.calm(TAKEN_OVER_S)
     run.last_words(break_down)
     faults = run.judge() + run.leave() + left_behind(cluster)
     close(run)
     told = "\n".join(scene.told)
     assert not faults, run.report(faults, f"what was done:\n{told}", f"the database said last:\n{cluster.log[-3000:]}")
-    assert len(scene.blows) >= KILLS
+    assert len(scene.blows) >= kills(8)
     assert all(any(received.queue == queue for received in run.observed.received) for queue in ("plain", "line"))
     print(f"\n{run}; what was done:\n{told}")
