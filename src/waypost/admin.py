@@ -1,4 +1,4 @@
-"""The server's own pages, under ``/_waypost/``: health, status, reset, and downloads of function code.
+"""The server's own pages, under ``/_waypost/``: health, status, reset, downloads of function code, SNS's local inbox.
 
 And, where SNS has them, the certificates of what it signs.
 """
@@ -21,6 +21,20 @@ CERTIFICATE = "/SimpleNotificationService-"
 """What the path of a certificate begins with; SigningCertURL leads there."""
 
 _JSON = (b"content-type", b"application/json")
+
+ACCOUNT, REGION = "000000000000", "us-east-1"
+"""Whose state a page shows where its parameters do not say."""
+
+_ASKED: dict[tuple[str, str], tuple[str, str, dict[str, str]]] = {
+    ("GET", "inbox"): (
+        "sns", "waypost:ReadInbox",
+        {"channel": "Channel", "recipient": "Recipient", "after": "After", "limit": "Limit"},
+    ),
+    ("POST", "sms"): ("sns", "waypost:ReceiveText", {"phone": "PhoneNumber", "message": "Message"}),
+    ("GET", "sns/deliveries"): ("sns", "waypost:DeliveryStatus", {"topic": "TopicArn", "after": "After"}),
+}  # fmt: skip
+"""Pages that a service answers: its name, its operation, and how the page's parameters are called there."""
+_NUMBERS = ("after", "limit")
 
 
 class Admin:
@@ -51,7 +65,10 @@ class Admin:
         if name == "health" and (why := self._trouble()) is not None:
             return _json(503, {"status": why, "version": __version__})
         if page is None:
-            known = any(path == name for _, path in self._pages)
+            asked = _ASKED.get((request.method, name))
+            if asked is not None and not (request.method != "GET" and "origin" in request.headers):
+                return await self._ask(request, *asked)
+            known = any(path == name for _, path in (*self._pages, *_ASKED))
             return _json(405 if known else 404, {"message": "Method not allowed." if known else "No such page."})
         if request.method != "GET" and "origin" in request.headers:
             # A page in a browser on this machine must not be able to empty the server.
@@ -60,6 +77,22 @@ class Admin:
 
     async def _health(self) -> Mapping[str, Any]:
         return {"status": "ready", "version": __version__, "services": self._services}
+
+    async def _ask(self, request: HttpRequest, service: str, operation: str, names: Mapping[str, str]) -> HttpResponse:
+        """What a service's own operation answers to the query's parameters, or to the members of a JSON body."""
+        given: dict[str, Any] = {name: values[0] for name, values in parse_qs(request.query).items()}
+        try:
+            if request.method != "GET":
+                given |= msgspec.json.decode(request.body, type=dict[str, str])
+            place = given.pop("account", ACCOUNT), given.pop("region", REGION)
+            wanted = {names[name]: int(value) if name in _NUMBERS else value for name, value in given.items()}
+        except (msgspec.DecodeError, KeyError, ValueError) as error:
+            return _json(400, {"message": f"Not understood: {error}", "parameters": ["account", "region", *names]})
+        function = self._registry.services[service].operations[operation]
+        try:
+            return _json(200, await self._engine.execute(function, self._engine.context(*place), wanted))
+        except AwsError as error:
+            return _json(error.status or 400, {"message": error.message})
 
     async def _code(self, request: HttpRequest, name: str) -> HttpResponse:
         """A function's zip, for whoever holds the address that GetFunction answered."""

@@ -56,6 +56,28 @@ class Config:
     runtimes: str = _setting(
         "", "Folder with the parts that Node.js functions need; empty: inside the Python environment."
     )
+    smtp: str = _setting(
+        "",
+        "Where SNS's e-mail goes: smtp://, smtp+starttls:// or smtps://[USER:PASSWORD@]HOST[:PORT]; `inbox` keeps it"
+        " under /_waypost/inbox instead; empty: subscriptions by e-mail are refused.",
+    )
+    mail_sender: str = _setting("no-reply@localhost", "The address that e-mail comes from.")
+    sms_gateway: str = _setting(
+        "",
+        "Where SNS's text messages go: the http(s) address of a gateway, which gets the JSON of SendTextMessage;"
+        " `inbox` keeps them under /_waypost/inbox instead; empty: they are refused.",
+    )
+    push_gateway: str = _setting(
+        "",
+        "Where SNS's push notifications go: the http(s) address of a gateway, which gets each platform's own request at"
+        " /PLATFORM/...; `inbox` keeps them under /_waypost/inbox instead; empty: they are refused.",
+    )
+    sms_sandbox: int = _setting(
+        0, "1: accounts are in SNS's SMS sandbox, where texts go only to verified phone numbers.", low=0, high=1
+    )
+    trusted_ca: str = _setting(
+        "", "PEM file of certificate authorities to trust besides the system's, for https endpoints and mail servers."
+    )
     cache_mb: int = _setting(16, "Memory for database pages, in MiB.", low=1, high=65_536)
     log_level: str = _setting("info", "What the server says of itself on stderr: debug, info, warning or error.")
 

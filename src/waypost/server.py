@@ -17,7 +17,7 @@ import uvicorn
 from waypost import __version__
 from waypost.admin import Admin
 from waypost.clock import Clock, SystemClock, monotonic_ns
-from waypost.config import Config
+from waypost.config import Config, ConfigRefused, flag_name
 from waypost.gateway import Gateway
 from waypost.ids import Ids, RandomIds
 from waypost.registry import Registry
@@ -26,7 +26,7 @@ from waypost.runtimes.install import default_folder
 from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionThrottled, RuntimeMissing
 from waypost.runtimes.logs import FunctionLogs
 from waypost.service import Context, Params, Service
-from waypost.services import iam, lambdas, sqs, states, sts
+from waypost.services import iam, lambdas, sns, sqs, states, sts
 from waypost.services.lambdas.code import get_code
 from waypost.services.sts.sessions import resolve
 from waypost.store.migrate import newest_schema
@@ -36,7 +36,9 @@ from waypost.store.store import StoreRefused, StoreUnavailable, Tx
 from waypost.work import nodes
 from waypost.work.engine import Engine
 from waypost.work.floor import Floor
+from waypost.work.mail import parse_mail_server
 from waypost.work.nodes import Node, Nodes
+from waypost.work.perform import Outside
 from waypost.work.runner import Runner, release
 
 if TYPE_CHECKING:
@@ -44,9 +46,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SERVICES: tuple[Service, ...] = (iam.SERVICE, lambdas.SERVICE, sqs.SERVICE, states.SERVICE, sts.SERVICE)
+SERVICES: tuple[Service, ...] = (
+    iam.SERVICE, lambdas.SERVICE, sns.SERVICE, sqs.SERVICE, states.SERVICE, sts.SERVICE,
+)  # fmt: skip
 LOCAL = "local"
 """The owner of leases on the embedded store: one server at a time holds the folder."""
+INBOX = "inbox"
+"""The address of a gateway that only keeps what it is given."""
 GC_THRESHOLD = 20_000
 """New objects between two looks of the cycle collector: requests make few cycles and many objects."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -59,6 +65,7 @@ class Server:
         """Take the data folder, open the store and put the parts together. Raises ``StoreRefused``."""
         self.config = config
         self.clock = clock or SystemClock()
+        self.outside = _outside(config, self.clock)
         self.ids = ids or RandomIds()
         self.folder = DataFolder(config.data)
         # A name for this start: what an earlier one of this machine left behind is a dead node's.
@@ -82,8 +89,11 @@ class Server:
             runtimes_dir=Path(config.runtimes) if config.runtimes else default_folder(),
             log=self.logs,
         )
-        self.registry = Registry([*SERVICES, self._host()])
-        self.engine = Engine(self.store, self.clock, self.ids, self.registry, {FunctionCall: self._invoke})
+        self.registry = Registry([*SERVICES, self._host(), _channels(config)])
+        self.engine = Engine(
+            self.store, self.clock, self.ids, self.registry,
+            {FunctionCall: self._invoke, **self.outside.performers},
+        )  # fmt: skip
         floor = None if isinstance(self.store, SqliteStore) else Floor()
         self.runner = Runner(self.engine, self.registry.jobs(), self.node, floor)
         self.admin = Admin(self.registry, self.engine, self._status, self._reset, self._trouble)
@@ -178,6 +188,7 @@ class Server:
         await asyncio.gather(self._begins, *self._background, return_exceptions=True)
         await self.runner.close(self._grace_s())
         await self.runtimes.close(self._grace_s())
+        await self.outside.close()
         self.logs.close()
         if self.nodes is not None:
             self._beats.cancel()
@@ -227,6 +238,32 @@ class Server:
         self.runtimes.retire_all()
         self.store.wakes.wake_all()
         return {"status": "empty"}
+
+
+def _outside(config: Config, clock: Clock) -> Outside:
+    """What speaks HTTP and SMTP; raises ``ConfigRefused``."""
+    for name in ("sms_gateway", "push_gateway"):
+        address = getattr(config, name)
+        if address not in ("", INBOX) and not address.startswith(("http://", "https://")):
+            raise ConfigRefused(f"{flag_name(name)} must be empty, {INBOX}, or an http or https address")
+    if config.mail_sender.count("@") != 1 or not all(config.mail_sender.split("@")):
+        raise ConfigRefused(f"{flag_name('mail_sender')} must be a mail address, not {config.mail_sender!r}")
+    try:
+        mail = None if config.smtp in ("", INBOX) else parse_mail_server(config.smtp)
+        return Outside(clock, mail=mail, trusted_ca=config.trusted_ca)
+    except ValueError as error:
+        raise ConfigRefused(f"{flag_name('smtp')}: {error}") from error
+    except OSError as error:
+        raise ConfigRefused(f"{flag_name('trusted_ca')}: cannot read {config.trusted_ca}: {error}") from error
+
+
+def _channels(config: Config) -> Service:
+    """Where services deliver to, as a service of its own without a wire model."""
+    told = {
+        "email": INBOX if config.smtp == INBOX else "smtp" * bool(config.smtp), "sms": config.sms_gateway,
+        "application": config.push_gateway, "sender": config.mail_sender, "sandbox": bool(config.sms_sandbox),
+    }  # fmt: skip
+    return Service("outside", "", {"waypost:Channels": lambda _tx, _ctx, _request: told})
 
 
 class _Code:

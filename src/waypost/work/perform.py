@@ -5,6 +5,7 @@ A performer never raises for what the other side does: every outcome is a value,
 
 import asyncio
 import importlib
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -90,7 +91,9 @@ class Outside:
     """Does the outside work of one node."""
 
     def __init__(self, clock: Clock, *, mail: MailServer | None = None, trusted_ca: str = "") -> None:
-        """``trusted_ca`` is a PEM file of further certificate authorities."""
+        """``trusted_ca`` is a PEM file of further certificate authorities; raises OSError where it is none."""
+        if trusted_ca:
+            ssl.create_default_context(cafile=trusted_ca)
         self._trusted_ca = trusted_ca
         self._mail = None if mail is None else MailClient(mail, trusted_ca)
         self._http: asyncio.Future[_HttpClient] | None = None

@@ -10,9 +10,9 @@ SELECT document FROM sns_document WHERE topic = :topic AND id = :id;
 DELETE FROM sns_document WHERE topic = :topic AND id = :id AND NOT EXISTS (SELECT 1 FROM job WHERE key = :key);
 
 -- name: take_turn : of a throttled endpoint; turns are given in order, each :gap microseconds after the one before
-INSERT INTO sns_throttle (topic, subscription, next_us) VALUES (:topic, :subscription, :now + :gap)
+INSERT INTO sns_throttle (topic, subscription, next_us) VALUES (:topic, :subscription, :following)
 ON CONFLICT (topic, subscription) DO UPDATE SET next_us =
-  CASE WHEN sns_throttle.next_us > :now THEN sns_throttle.next_us ELSE :now END + :gap
+  CASE WHEN sns_throttle.next_us > :now THEN sns_throttle.next_us + :gap ELSE :following END
 RETURNING next_us - :gap;
 
 -- name: list_counts : of a subscription, or of what goes together without one; there are few, for they are gathered
@@ -45,7 +45,7 @@ ORDER BY id LIMIT :limit;
 
 -- name: trim_inbox : all but the newest
 DELETE FROM sns_inbox WHERE account = :account AND region = :region AND id < (
-  SELECT id FROM sns_inbox WHERE account = :account AND region = :region ORDER BY id DESC LIMIT 1 OFFSET :keep - 1);
+  SELECT id FROM sns_inbox WHERE account = :account AND region = :region ORDER BY id DESC LIMIT 1 OFFSET :others);
 
 -- name: get_application : by its name
 SELECT id, settings FROM sns_platform_application

@@ -37,7 +37,7 @@ def keep(tx: Tx, ctx: Context, note: Note) -> None:
         document=_encode(note.document).decode(), now=ctx.now_ms, **place,
     )  # fmt: skip
     if ctx.ids.fraction() < TRIM_PART:
-        tx.send(Q.trim_inbox, keep=INBOX_MAX, **place)
+        tx.send(Q.trim_inbox, others=INBOX_MAX - 1, **place)
 
 
 def read_inbox(tx: Tx, ctx: Context, request: Params) -> Params:

@@ -79,9 +79,10 @@ def deliver(tx: Tx, ctx: Context, job: Job) -> JobResult:
 
 
 def _take_turn(tx: Tx, ctx: Context, topic: Topic, subscription: Subscription, per_second: int) -> int:
+    now_us, gap_us = ctx.now_ms * 1_000, 1_000_000 // per_second
     row = tx.one(
-        documents.Q.take_turn, topic=topic.id, subscription=subscription.id, now=ctx.now_ms * 1_000,
-        gap=1_000_000 // per_second,
+        documents.Q.take_turn, topic=topic.id, subscription=subscription.id, now=now_us, gap=gap_us,
+        following=now_us + gap_us,
     )  # fmt: skip
     return -(-int(row[0]) // 1_000) if row is not None else ctx.now_ms
 
