@@ -1,6 +1,9 @@
 """Amazon Resource Names, as plain values."""
 
+import re
 from typing import NamedTuple
+
+_CONTROL = re.compile(r"[\u0000-\u001f\u007f]")
 
 
 class Arn(NamedTuple):
@@ -18,9 +21,9 @@ class Arn(NamedTuple):
 
 
 def parse(text: str) -> Arn | None:
-    """Split an ARN, or answer None where ``text`` is not one."""
+    """Split an ARN, or answer None where ``text`` is not one: nothing in AWS has a control character in its name."""
     parts = text.split(":", 5)
-    if len(parts) != 6 or parts[0] != "arn" or not parts[1] or not parts[2]:
+    if len(parts) != 6 or parts[0] != "arn" or not parts[1] or not parts[2] or _CONTROL.search(text) is not None:
         return None
     return Arn(*parts[1:])
 

@@ -17,7 +17,7 @@ from waypost.services.states.limits import CALLS_MAX
 from waypost.services.states.programs import program_of
 from waypost.services.states.queries import Q
 from waypost.services.states.rows import Ref, Rows, execution_key
-from waypost.services.states.rules import tokens
+from waypost.services.states.rules import reasons, tokens
 from waypost.services.states.rules.arns import role
 from waypost.store.store import Tx
 from waypost.work import jobs
@@ -249,7 +249,8 @@ def _insert(tx: Tx, ctx: Context, start: Start, finish: Finish | None) -> None:
         Q.insert_execution, id=start.ref.id, machine=start.ref.machine, name=start.name,
         revision=start.ref.revision, status=finish.status if finish else "RUNNING", started_at=ctx.now_ms,
         stopped_at=ctx.now_ms if ended else None, listed_at=ctx.now_ms, trace=start.trace,
-        error=finish.error if finish else None, cause=finish.cause if finish else None,
+        error=reasons.stored(finish.error) if finish else None,
+        cause=reasons.stored(finish.cause) if finish else None,
         output=finish.output if finish else None, input=start.input,
     )  # fmt: skip
 
@@ -265,7 +266,7 @@ def _save(rows: Rows, finish: Finish | None, *, stored_execution: bool) -> None:
     if stored_execution:
         tx.send(
             Q.end_execution, machine=rows.ref.machine, id=rows.ref.id, status=finish.status, now=ctx.now_ms,
-            error=finish.error, cause=finish.cause, output=finish.output,
+            error=reasons.stored(finish.error), cause=reasons.stored(finish.cause), output=finish.output,
         )  # fmt: skip
     if rows.doomed:
         remove_if_idle(tx, ctx, rows.ref.machine)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from waypost.aws.errors import AwsError
+from waypost.ids import is_uuid
 from waypost.service import Context, Params
 from waypost.services.lambdas import errors
 from waypost.services.lambdas.limits import MAPPINGS_PAGE_MAX
@@ -118,7 +119,7 @@ def delete_event_source_mapping(tx: Tx, ctx: Context, request: Params) -> Params
 
 def find(tx: Tx, ctx: Context, uuid: str, query: Query = Q.get_mapping) -> Mapping:
     """The mapping; raises ResourceNotFoundException. ``query`` may be the one that locks it."""
-    row = tx.one(query, uuid=uuid, account=ctx.account, region=ctx.region)
+    row = tx.one(query, uuid=uuid, account=ctx.account, region=ctx.region) if is_uuid(uuid) else None
     if row is None:
         raise errors.resource_not_found()
     return Mapping(*row)

@@ -37,6 +37,8 @@ def _plan(task: Task) -> Call:
             "SQS.SdkClientException", f"Unable to execute HTTP request: {url.hostname}: Name or service not known"
         )
     request = {name: parameters[name] for name in _PASSED_ON if parameters.get(name) is not None}
+    # No queue has that in its name, and no text of PostgreSQL either, so it could not even be looked for.
+    request["QueueUrl"] = queue_url.replace("\0", "\ufffd")
     request["MessageBody"] = text_of(parameters["MessageBody"])
     if "MessageAttributes" in request:
         request["MessageAttributes"] = _attributes(request["MessageAttributes"])

@@ -11,7 +11,7 @@ from waypost.services.states.operations import find
 from waypost.services.states.operations.find import Machine
 from waypost.services.states.queries import Q
 from waypost.services.states.rows import Ref
-from waypost.services.states.rules import arns, json_text, names, pages
+from waypost.services.states.rules import arns, json_text, names, pages, reasons
 from waypost.services.states.rules.arns import MachineArn
 from waypost.store.store import Tx
 
@@ -103,9 +103,9 @@ def describe_execution(tx: Tx, ctx: Context, request: Params) -> Params:
     if output is not None:
         answer.update(output=output, outputDetails={"included": True})
     if error is not None:
-        answer["error"] = error
+        answer["error"] = reasons.shown(error)
     if cause is not None:
-        answer["cause"] = cause
+        answer["cause"] = reasons.shown(cause)
     return answer
 
 

@@ -40,7 +40,7 @@ def tag_resource(tx: Tx, ctx: Context, request: Params) -> Params:
 def untag_resource(tx: Tx, ctx: Context, request: Params) -> Params:
     """Take tags away; a key that is not there is no error."""
     resource = _resource(tx, ctx, request["resourceArn"], _TO_CHANGE)
-    for key in request["tagKeys"]:
+    for key in filter(tags.is_valid, request["tagKeys"]):
         tx.send(Q.delete_tag, resource=resource, key=key)
     return {}
 
