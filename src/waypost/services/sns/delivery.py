@@ -5,10 +5,11 @@ Everything else that a message is delivered to lies outside the database, and is
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import msgspec
 
-from waypost.service import Again, Context, Job, JobResult
+from waypost.service import Again, Calls, Context, Job, JobResult
 from waypost.services.sns import deliveries, queues
 from waypost.services.sns.limits import AUDIENCES_MAX, FAN_OUT_MAX
 from waypost.services.sns.queries import Q
@@ -37,8 +38,8 @@ class Audience(NamedTuple):
     others: tuple[Subscription, ...]
 
 
-_audiences: dict[tuple[int, int], Audience] = {}
-"""By topic and revision, so that nothing can be out of date."""
+_audiences: WeakKeyDictionary[Calls, dict[tuple[int, int], Audience]] = WeakKeyDictionary()
+"""Of each server, by topic and revision, so that nothing can be out of date."""
 
 
 def fan_out(tx: Tx, ctx: Context, topic: Topic, published: Published) -> None:
@@ -50,7 +51,7 @@ def fan_out(tx: Tx, ctx: Context, topic: Topic, published: Published) -> None:
         }  # fmt: skip
         enqueue(tx, ctx, kind=FAN_OUT, key=topic.job_key, run_at_ms=ctx.now_ms, payload=payload)
     elif topic.confirmed:
-        deliver(tx, ctx, topic, published, _audience(tx, topic))
+        deliver(tx, ctx, topic, published, _audience(tx, ctx, topic))
 
 
 def run_fan_out(tx: Tx, ctx: Context, job: Job) -> JobResult:
@@ -68,15 +69,16 @@ def run_fan_out(tx: Tx, ctx: Context, job: Job) -> JobResult:
     return Again(ctx.now_ms, {**named, "after": subscriptions[-1].id})
 
 
-def _audience(tx: Tx, topic: Topic) -> Audience:
+def _audience(tx: Tx, ctx: Context, topic: Topic) -> Audience:
+    known = _audiences.setdefault(ctx.calls, {})
     key = (topic.id, topic.revision)
-    audience = _audiences.get(key)
+    audience = known.get(key)
     if audience is None:
         rows = tx.all(Q.list_audience, topic=topic.id, after=0, limit=FAN_OUT_MAX)
         audience = sort([subscription_of((*row, 1)) for row in rows])
-        if len(_audiences) >= AUDIENCES_MAX:
-            _audiences.pop(next(iter(_audiences)))
-        _audiences[key] = audience
+        if len(known) >= AUDIENCES_MAX:
+            known.pop(next(iter(known)))
+        known[key] = audience
     return audience
 
 
