@@ -44,7 +44,7 @@ format: $(READY) ## let ruff lay out the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) $(BENCH_READY) ## whole-server figures beside peers and the bare HTTP floor
+bench: $(READY) $(BENCH_READY) ## whole-server figures, on both stores, beside peers and the bare HTTP floor
 	$(BIN)/python -m benchmarks
 
 $(BENCH_READY): pyproject.toml
