@@ -54,6 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     _settings(reset, {"host", "port", "data", "store"})
     reset.add_argument("--yes", action="store_true", help="do not ask")
     reset.set_defaults(run=_reset)
+    migrate = commands.add_parser(
+        "migrate", help="bring the schema of a store that nodes share up to date, and say where it stands"
+    )
+    _settings(migrate, {"store"})
+    migrate.add_argument(
+        "--post", action="store_true", help="also remove what only nodes of an older release needed; none may be alive"
+    )
+    migrate.set_defaults(run=_migrate)
     runtimes = commands.add_parser(
         "runtimes", help="show which function runtimes this host can run, or install their parts"
     )
@@ -178,6 +186,26 @@ def _reset(parsed: argparse.Namespace) -> int:
             return _fail(f"no server answers on {_url(config)}, and {refused}")
     _say("empty")
     return 0
+
+
+def _migrate(parsed: argparse.Namespace) -> int:
+    config = _config(parsed)
+    from waypost.store.opening import is_shared  # noqa: PLC0415
+    from waypost.store.store import StoreRefused  # noqa: PLC0415
+
+    if not is_shared(config.store):
+        return _fail("name the store that nodes share: --store postgresql://...; the embedded one is migrated at start")
+    try:
+        from waypost.store.schema_postgres import upgrade  # noqa: PLC0415
+    except ImportError as error:
+        return _fail(f"PostgreSQL needs more packages ({error}): pip install 'waypost[postgres]'")
+    try:
+        standing = upgrade(config.store, post=parsed.post)
+    except StoreRefused as refused:
+        return _fail(str(refused))
+    for line in standing.lines():
+        _say(line)
+    return 1 if parsed.post and standing.held is not None else 0
 
 
 def _runtimes(parsed: argparse.Namespace) -> int:

@@ -63,6 +63,10 @@ class Greeting:
         self._one_by_one = False
         self._durability_known = True
 
+    def knows(self, name: str) -> bool:
+        """Whether the database has a setting of that name, as far as is known."""
+        return name not in self._unknown
+
     def greet(self, session: Session) -> None:
         """Set a connection up. Raises StatementFailed, SessionLost; StoreRefused where it must not be used."""
         if session.is_standby:
@@ -102,8 +106,9 @@ class Greeting:
             except StatementFailed as failed:
                 if not failed.sqlstate.startswith(_UNKNOWN):
                     raise
-                refused.append(f"{name} ({failed})")
-                self._unknown.add(name)
+                if name not in self._unknown:  # by the greeting of another connection
+                    refused.append(f"{name} ({failed})")
+                    self._unknown.add(name)
         if refused:
             log.warning("the database does without settings that it refuses: %s", ", ".join(refused))
 
@@ -117,8 +122,9 @@ class Greeting:
             if not failed.sqlstate.startswith(_UNKNOWN):
                 raise
             # It has no commits that do not wait.
+            if self._durability_known:
+                log.warning("the database knows no synchronous_commit: %s", failed)
             self._durability_known = False
-            log.warning("the database knows no synchronous_commit: %s", failed)
             return
         if rows[0][0] in {"off", "local"}:
             session.execute(_DURABLE)

@@ -466,8 +466,9 @@ class PostgresStore:
         try:
             await self.transact(lambda tx: tx.one(NOTIFY, channel=CHANNEL, payload=payload))
         except StatementFailed as failed:
+            if not self._mute:
+                log.warning("the database cannot notify, so waits on other nodes end a second later: %s", failed)
             self._mute = True
-            log.warning("the database cannot notify, so waits on other nodes end a second later: %s", failed)
 
     def _undo(self, session: Session, batch: list[_Work], answers: list[_Answer]) -> None:
         """An operation was refused after it had written: its writes go, and with them all of the transaction."""

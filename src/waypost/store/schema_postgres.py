@@ -1,5 +1,6 @@
 """The schema on PostgreSQL: the same files as for the embedded store, brought up by whichever node comes first."""
 
+import contextlib
 import hashlib
 import logging
 import re
@@ -91,12 +92,25 @@ class Standing(NamedTuple):
     """Where a database stands, and what was done to it."""
 
     reached: Reached
+    newest: int
+    """The newest schema file of this release."""
     applied: list[str]
     """Names of files."""
     held: Migration | None
     """The first file that waits for ``waypost migrate --post``, or with that for nodes to end."""
     older: list[OlderNode]
     """Those nodes."""
+
+    def lines(self) -> list[str]:
+        """For people."""
+        told = [f"applied {name}" for name in self.applied]
+        told.append(f"the database has schema {self.reached.pre}; this Waypost knows {self.newest}")
+        if self.held is not None:
+            told.append(
+                f"{self.held.file} waits for `waypost migrate --post`, when no node is left that needs what goes"
+            )
+            told += [f"  that does {node}" for node in self.older]
+        return told
 
 
 def upgrade(url: str, *, post: bool = False) -> Standing:
@@ -117,6 +131,8 @@ def install(
     this release.
     """
     _check(connection)
+    with contextlib.suppress(psycopg.DatabaseError):  # not every database knows such a limit
+        connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
     known = migrations(TOKENS) if known is None else known
     newest = max((migration.number for migration in known), default=0)
     applied: list[str] = []
@@ -136,7 +152,7 @@ def install(
         applied += [migration.file for migration in due]
     refuse_newer(reached, newest)
     _store(connection, newest, reached)
-    return Standing(reached, applied, pending(known, reached, 0).held, older)
+    return Standing(reached, newest, applied, pending(known, reached, 0).held, older)
 
 
 def _step(
@@ -147,7 +163,6 @@ def _step(
     Who comes at the same time waits for the row of the schema's version, or finds on an empty database that a table of
     the first file is there.
     """
-    connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
     reached = _reached(connection)
     empty = reached.pre == 0
     newest = max((migration.number for migration in known), default=0)
@@ -200,8 +215,13 @@ def _older(connection: psycopg.Connection[Any], number: int) -> list[OlderNode]:
 
 
 def _check(connection: psycopg.Connection[Any]) -> None:
+    row = connection.execute("SELECT version()").fetchone()
+    told = "" if row is None else str(row[0])
     version = connection.info.server_version
-    if version < VERSION_MIN:
+    if not told.startswith("PostgreSQL") or "-YB-" in told:
+        # It speaks PostgreSQL's protocol, and has version numbers of its own.
+        log.warning("only PostgreSQL itself is tested; the database is %s", told)
+    elif version < VERSION_MIN:
         raise StoreRefused(f"PostgreSQL {version // 10_000} is too old: Waypost needs {VERSION_MIN // 10_000} or newer")
     encoding = connection.info.parameter_status("server_encoding")
     if encoding not in {"UTF8", None}:
@@ -238,9 +258,7 @@ def _store(connection: psycopg.Connection[Any], newest: int, reached: Reached) -
     refused = []
     for table, parameters in STORAGE.items():
         try:
-            with connection.transaction():
-                connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-                _execute(connection, f"ALTER TABLE {table} SET ({parameters})")
+            _execute(connection, f"ALTER TABLE {table} SET ({parameters})")
         except errors.LockNotAvailable:
             log.info("table %s is busy: its storage parameters are set at the next start", table)
             return
