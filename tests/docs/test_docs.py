@@ -57,7 +57,7 @@ def test_operations_are_named_as_on_the_wire() -> None:
     for service in SERVICES:
         for name, function in service.operations.items():
             if ":" not in name:
-                snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+                snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
                 assert function.__name__ == snake, f"{service.name} {name}"
 
 
