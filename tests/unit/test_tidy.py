@@ -14,6 +14,8 @@ FUNCTION_LINES_MAX = 70
 BANNED_WORDS = {"Manager", "Helper", "Helpers", "Util", "Utils", "Base", "Factory", "Provider", "Impl", "Data", "Info"}
 GIVEN_NAMES = {
     "get_access_key_info",  # AWS: an operation keeps its name
+    "get_data_protection_policy",
+    "put_data_protection_policy",
     "data_received",  # asyncio's protocol
     "data",  # the XML parser's target
     "DataFolder",  # the folder of the setting `data`

@@ -39,7 +39,7 @@ def clean(tx: Tx, ctx: Context, job: Job) -> JobResult:
         return None
     days = topic.settings.archive_days
     archived_from = ctx.now_ms - days * DAY_MS << ID_BITS if days else _AFTER_ALL
-    quiet_since = ctx.now_ms - DEDUP_MS << ID_BITS
+    quiet_since = ctx.now_ms - DEDUP_MS + 1 << ID_BITS
     limit = CLEAN_BATCH_MAX
     full = tx.run(Q.delete_dedups, topic=topic.id, now=ctx.now_ms, limit=limit) == limit
     full |= tx.run(Q.delete_groups, topic=topic.id, oldest=quiet_since, limit=limit) == limit
@@ -58,7 +58,7 @@ def _next_clean_ms(tx: Tx, ctx: Context, topic: Topic) -> int:
         next_ms = min(next_ms, (row[0] >> ID_BITS) + DEDUP_MS)
     row = tx.one(Q.next_archived, topic=topic.id)
     if row is not None:
-        next_ms = min(next_ms, (row[0] >> ID_BITS) + topic.settings.archive_days * DAY_MS)
+        next_ms = min(next_ms, (row[0] >> ID_BITS) + topic.settings.archive_days * DAY_MS + 1)
     return max(next_ms, ctx.now_ms + CLEAN_PAUSE_MS)
 
 
