@@ -19,6 +19,8 @@ class Sent:
     number: int = 0
     poison: bool = False
     """Receivers never delete it: it must end in the dead-letter queue."""
+    not_before_s: float = 0
+    """When it may be delivered first: it was sent with a delay."""
 
 
 @dataclass
@@ -109,6 +111,8 @@ class Observed:
     """The messages that the workflows themselves sent, one per execution; ``body`` is the order."""
     visibility_s: float = 0
     """How long a received message stays hidden; 0: not judged."""
+    lasting: list[tuple[str, str, float]] = field(default_factory=list)
+    """Two types of event of an execution, and how many seconds at least lie between them."""
     calm: list[tuple[float, float]] = field(default_factory=list)
     """When nothing was broken and everything that had been was to be mended by then, in seconds since the epoch."""
     idle_s: float = 0
@@ -131,6 +135,8 @@ def check(observed: Observed) -> list[Fault]:
             ("lost message", lost_messages),
             ("foreign message", foreign_messages),
             ("delivered after delete", delivered_after_delete),
+            ("delivered early", delivered_early),
+            ("in flight twice", in_flight_twice),
             ("receive count", receive_counts),
             ("dead letter", dead_letters),
             ("fifo order", fifo_order),
@@ -139,6 +145,7 @@ def check(observed: Observed) -> list[Fault]:
             ("execution outcome", execution_outcomes),
             ("execution listing", execution_listing),
             ("history", histories),
+            ("too early", too_early),
             ("standstill", standstills),
             ("token used twice", tokens_used_twice),
             ("answer lost", answers_lost),
@@ -177,6 +184,31 @@ def delivered_after_delete(observed: Observed) -> Iterator[str]:
         at_s = gone.get((received.queue, received.message_id))
         if at_s is not None and received.began_s > at_s:
             yield f"{received.queue}: {received.message_id} ({received.body}) came after its acknowledged deletion"
+
+
+def delivered_early(observed: Observed) -> Iterator[str]:
+    """A delay is waited for."""
+    due = {(sent.queue, sent.message_id): sent.not_before_s for sent in observed.sent}
+    for received in (*observed.received, *observed.left):
+        at_s = due.get((received.queue, received.message_id), 0.0)
+        if received.ended_s < at_s:
+            yield f"{received.queue}: {received.message_id} came {at_s - received.ended_s:.3f} s early"
+
+
+def in_flight_twice(observed: Observed) -> Iterator[str]:
+    """While a message of a standard queue is hidden nobody else gets it, from any node.
+
+    One that was given back is not judged: nobody knows when an unanswered ChangeMessageVisibility was heard.
+    """
+    given_back = {(one.queue, one.message_id) for one in observed.given_back}
+    spans: dict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
+    for received in (*observed.received, *observed.left):
+        key = (received.queue, received.message_id)
+        if not received.group and key not in given_back:
+            spans[key].append((received.began_s, received.ended_s, received.began_s + observed.visibility_s))
+    for (queue, message_id), found in spans.items():
+        for at, other in _overlaps(sorted(found)):
+            yield f"{queue}: {message_id} was in flight twice, from {at:.3f} and from {other:.3f} on"
 
 
 def receive_counts(observed: Observed) -> Iterator[str]:
@@ -324,6 +356,15 @@ def histories(observed: Observed) -> Iterator[str]:
         stamps = [event["timestamp"] for event in events]
         if stamps != sorted(stamps):
             yield f"{execution.order}: its time goes backwards"
+
+
+def too_early(observed: Observed) -> Iterator[str]:
+    """A timer does not fire before its time, whichever node set it, and whichever fires it."""
+    for execution in observed.executions:
+        first = {event["type"]: event["timestamp"] for event in reversed(execution.events)}
+        for before, after, seconds in observed.lasting:
+            if before in first and after in first and first[after] - first[before] < seconds - 0.0005:
+                yield f"{execution.order}: {after} came {first[after] - first[before]:.3f} s after {before}"
 
 
 def standstills(observed: Observed) -> Iterator[str]:

@@ -28,6 +28,7 @@ HEADERS = {
 
 
 def log(**entry):
+    entry["node"] = SERVER
     file = os.open(os.environ["CRASH_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, (json.dumps(entry) + "\\n").encode())
     os.close(file)
@@ -83,6 +84,9 @@ EXPECTED = {
     "refused": Expected("SUCCEEDED", ["Sort", "Ask", "Refused", "Close", "Audit", "Note", "Done"], "refused", 1),
     "silent": Expected("SUCCEEDED", ["Sort", "Ask", "Unanswered", "Close", "Audit", "Note", "Done"], "unanswered", 0),
 }
+
+LASTING = [("WaitStateEntered", "WaitStateExited", 1.0), ("TaskStarted", "TaskTimedOut", 4.0)]
+"""How long the timers of an order run at least."""
 
 
 def definition(work_url: str, audit_url: str) -> str:
@@ -196,9 +200,14 @@ def set_up(url: str, log: Path) -> dict[str, str]:
 
 
 def read_answers(log: Path) -> list[Answer]:
+    """What the workers answered, and whether that was accepted."""
     answers: dict[str, Answer] = {}
-    for line in log.read_text().splitlines():
-        entry = json.loads(line)
+    for entry in read(log):
         answer = Answer(entry["order"], entry["token"], entry["nonce"], acked=entry["status"] == 200)
         answers[answer.nonce] = answer
     return list(answers.values())
+
+
+def read(log: Path) -> list[dict[str, Any]]:
+    """What the workers logged."""
+    return [json.loads(line) for line in log.read_text().splitlines()]

@@ -13,7 +13,7 @@ def faultless() -> Observed:
     observed = Observed(expected={"ok": Expected("SUCCEEDED", ["Ask", "Done"], "priced", 1)})
     observed.sent = [
         Sent("plain", "m1", "one"),
-        Sent("plain", "m2", "two"),
+        Sent("plain", "m2", "two", not_before_s=9.2),
         Sent("plain", "p1", "poison", poison=True),
         Sent("line", "f1", "g/1", "g", 1),
         Sent("line", "f2", "g/2", "g", 2),
@@ -54,6 +54,7 @@ def faultless() -> Observed:
     ]  # fmt: skip
     observed.executions = [Execution("o1", "ok", "arn:o1", "SUCCEEDED", {"order": "o1", "outcome": "priced"}, events)]
     observed.listed = ["arn:o1"]
+    observed.lasting = [("ExecutionStarted", "TaskSucceeded", 1.0)]
     observed.calm = [(0.5, 1.5), (10.0, 30.0)]
     observed.idle_s = 5.0
     observed.audited = [Received("audit", "a1", "o1", 3.0, 3.5, 1), Received("audit", "a1", "o1", 8.0, 8.5, 2)]
@@ -100,6 +101,11 @@ MUTANTS: list[tuple[str, str, Callable[[Observed], object]]] = [
      lambda o: o.received.append(Received("plain", "m1", "one", 7.0, 7.5, 3))),
     ("delivered after delete", "it is still there after its deletion",
      lambda o: o.left.append(Received("plain", "m1", "one", 9.0, 9.5, 3))),
+    ("delivered early", "a delay is too short", lambda o: setattr(o.sent[1], "not_before_s", 9.6)),
+    ("in flight twice", "a message comes again before its time",
+     lambda o: o.received.append(Received("plain", "m1", "one", 2.5, 3.5, 2))),
+    ("in flight twice", "two nodes hand it out at once",
+     lambda o: o.received.append(Received("plain", "m1", "one", 0.5, 2.5, 2))),
     ("receive count", "a delivery is forgotten", lambda o: setattr(o.received[1], "count", 1)),
     ("dead letter", "a poison message is not moved", lambda o: o.dead.clear()),
     ("dead letter", "a poison message is moved twice", lambda o: o.dead.append(o.dead[0])),
@@ -129,6 +135,7 @@ MUTANTS: list[tuple[str, str, Callable[[Observed], object]]] = [
     ("history", "it ends twice", _event(4, type="ExecutionSucceeded")),
     ("history", "it does not end", lambda o: o.executions[0].events.pop()),
     ("history", "it has no beginning", _event(1, type="PassStateEntered")),
+    ("too early", "a timer fires before its time", _event(3, timestamp=1.9)),
     ("standstill", "nobody takes an execution over", _late),
     ("token used twice", "two answers are accepted", _second_token),
     ("token used twice", "two answers count", _answered_twice),

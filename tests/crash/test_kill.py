@@ -17,8 +17,8 @@ import stores
 from crash import blows
 from crash.checker import Fault, Received, Sent, check
 from crash.nodes import Node, Nodes, all_gone, processes_marked
-from crash.scenario import EXPECTED, read_answers, set_up
-from crash.workload import VISIBILITY_S, Progress, Stalled, Workload, running
+from crash.scenario import EXPECTED, LASTING, read, read_answers, set_up
+from crash.workload import CLOCKS_S, VISIBILITY_S, Progress, Stalled, Workload, running
 
 SEED = int(os.environ.get("WAYPOST_CRASH_SEED", "1"))
 IN_FLIGHT_MAX = 120
@@ -27,8 +27,6 @@ TAKEN_OVER_S = 10.0
 """So long after a blow nothing that it broke is broken any more: death is noticed after 6 s."""
 IDLE_S = 12.0
 """Longer than an order waits for anything where nothing is broken; shorter than what is left of a lease."""
-CLOCKS_S = 0.25
-"""What the clocks of nodes may differ, and then some."""
 
 
 def kills(default: int) -> int:
@@ -55,6 +53,7 @@ class Run:
         self.workload = Workload(nodes, self.progress, set_up(nodes.nodes[0].url, self.log), kinds)
         self.observed = self.workload.observed
         self.observed.expected = EXPECTED
+        self.observed.lasting = LASTING
         self.observed.visibility_s = VISIBILITY_S - CLOCKS_S
         self.observed.idle_s = IDLE_S
         self.stalled = ""
@@ -66,6 +65,7 @@ class Run:
         roles = [
             *[workload.shop] * 4,
             workload.auditor,
+            lambda: workload.rival(self.log),
             *[lambda name=name: workload.sender(name, self.orders // 2) for name in ("anna", "ben")],
             *[workload.receiver] * 2,
             lambda: workload.line_sender(groups[::2], self.orders // 10),
@@ -110,7 +110,7 @@ class Run:
                 Received("dead", received.message_id, received.body, received.began_s, received.ended_s, received.count)
             )
             workload.delete(client, workload.resources["dead"], received, log=False)
-        observed.answers = read_answers(self.log)
+        observed.answers += read_answers(self.log)
         workload.look_up_executions()
 
     def judge(self) -> list[Fault]:
@@ -262,7 +262,7 @@ def left_behind(cluster: Cluster) -> list[Fault]:
 
 
 def test_nothing_acknowledged_is_lost_on_two_nodes(two: Nodes, cluster: Cluster, tmp_path: Path):
-    run = Run(two, tmp_path, orders=800, allowed=0)
+    run = Run(two, tmp_path, orders=75 * kills(8), allowed=0)
     scene = blows.Scene(two, cluster, run.progress, run.chance)
 
     def break_down() -> None:
@@ -271,7 +271,9 @@ def test_nothing_acknowledged_is_lost_on_two_nodes(two: Nodes, cluster: Cluster,
         cluster.kill()
         scene.start_database()
         for node in two.nodes:
-            node.revive()
+            node.spawn()
+        for node in two.nodes:
+            node.await_ready()
 
     run.play(lambda: blows.strike(scene, kills(8)))
     run.observed.calm = scene.calm(TAKEN_OVER_S)
@@ -281,5 +283,6 @@ def test_nothing_acknowledged_is_lost_on_two_nodes(two: Nodes, cluster: Cluster,
     told = "\n".join(scene.told)
     assert not faults, run.report(faults, f"what was done:\n{told}", f"the database said last:\n{cluster.log[-3000:]}")
     assert len(scene.blows) >= kills(8)
+    assert len({entry["node"] for entry in read(run.log)}) == 2, "one node does all the work"
     assert all(any(received.queue == queue for received in run.observed.received) for queue in ("plain", "line"))
     print(f"\n{run}; what was done:\n{told}")

@@ -4,12 +4,14 @@ import http.client
 import itertools
 import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from crash.checker import Deleted, Execution, GivenBack, Observed, Received, Sent
+from crash.checker import Answer, Deleted, Execution, GivenBack, Observed, Received, Sent
 from crash.nodes import Node, Nodes
 
 AUTHORIZATION = (
@@ -26,6 +28,8 @@ PAUSE = threading.Event()
 """Never set."""
 VISIBILITY_S = 3
 """Of every queue that is received from here."""
+CLOCKS_S = 0.25
+"""What the clocks of nodes may differ, and then some."""
 
 
 class Refused(Exception):  # noqa: N818 (an answer)
@@ -265,10 +269,14 @@ class Workload:
             self.progress.await_share(number / count * 0.95)
             body = f"{name}-{number}"
             poison = number % 50 == 7
+            delay_s = 2 * (number % 20 == 9)
+            body = f"{'poison-' * poison}{body}"
+            began = monotonic()
             answer = client.call(
-                "sqs", "SendMessage", QueueUrl=self.resources["plain"], MessageBody=f"{'poison-' * poison}{body}"
+                "sqs", "SendMessage", QueueUrl=self.resources["plain"], MessageBody=body, DelaySeconds=delay_s
             )
-            self.observed.sent.append(Sent("plain", answer["MessageId"], f"{'poison-' * poison}{body}", poison=poison))
+            sent = Sent("plain", answer["MessageId"], body, poison=poison, not_before_s=began + delay_s - CLOCKS_S)
+            self.observed.sent.append(sent)
 
     def receiver(self) -> None:
         """Receive from the standard queue and delete; poison goes back at once, again and again."""
@@ -366,6 +374,34 @@ class Workload:
             return
         if log:
             self.observed.deleted.append(Deleted(received.queue, received.message_id, began, acked))
+
+    def rival(self, log: Path) -> None:
+        """Answer tokens that a function is about to answer, at another node as likely as not."""
+        client = self.client()
+        kinds = {f"order-{number:04}": kind for number, kind in enumerate(self.kinds, 1)}
+        with log.open() as told:
+            while not self.progress.over:
+                line = told.readline()
+                if not line.endswith("\n"):
+                    told.seek(told.tell() - len(line))
+                    PAUSE.wait(0.005)
+                    continue
+                entry = json.loads(line)
+                if entry["status"] == 0 and entry["order"].endswith("3") and kinds[entry["order"]] != "refused":
+                    self._answer(client, entry["order"], entry["token"])
+
+    def _answer(self, client: Client, order: str, token: str) -> None:
+        answer = Answer(order, token, uuid.uuid4().hex, acked=False)
+        self.observed.answers.append(answer)
+        output = json.dumps({"mark": f"nonce:{answer.nonce}"})
+        try:
+            client.once("states", "SendTaskSuccess", taskToken=token, output=output)
+            answer.acked = True
+        except ConnectionError:
+            client.give_up()
+        except Refused as refused:
+            if refused.code not in {"TaskTimedOut", "TaskDoesNotExist"}:
+                raise
 
     # --- afterwards, with the server up and nobody else there
 
