@@ -54,7 +54,7 @@ INSERT INTO lambda_code (sha256, zip) VALUES (:sha256, :zip) ON CONFLICT (sha256
 
 -- name: insert_code [postgres] : nothing deletes the bytes from now on
 INSERT INTO lambda_code (sha256, zip) VALUES (:sha256, :zip)
-ON CONFLICT (sha256) DO UPDATE SET sha256 = excluded.sha256;
+ON CONFLICT (sha256) DO UPDATE SET zip = lambda_code.zip;
 
 -- name: get_code : for a new environment, or a download
 SELECT zip FROM lambda_code WHERE sha256 = :sha256;
