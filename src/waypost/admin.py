@@ -64,16 +64,15 @@ class Admin:
         page = self._pages.get((request.method, name))
         if name == "health" and (why := self._trouble()) is not None:
             return _json(503, {"status": why, "version": __version__})
-        if page is None:
-            asked = _ASKED.get((request.method, name))
-            if asked is not None and not (request.method != "GET" and "origin" in request.headers):
-                return await self._ask(request, *asked)
+        if page is None and (request.method, name) not in _ASKED:
             known = any(path == name for _, path in (*self._pages, *_ASKED))
             return _json(405 if known else 404, {"message": "Method not allowed." if known else "No such page."})
         if request.method != "GET" and "origin" in request.headers:
             # A page in a browser on this machine must not be able to empty the server.
             return _json(403, {"message": "Not from a browser."})
-        return _json(200, await page())
+        if page is not None:
+            return _json(200, await page())
+        return await self._ask(request, *_ASKED[request.method, name])
 
     async def _health(self) -> Mapping[str, Any]:
         return {"status": "ready", "version": __version__, "services": self._services}
