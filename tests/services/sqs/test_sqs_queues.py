@@ -7,7 +7,8 @@ from tests.services.sqs.world import ACCOUNT, BASE, World, arn
 from tests.stores import sql
 
 from waypost.aws.errors import AwsError
-from waypost.service import Park
+from waypost.service import Again, Job, Park
+from waypost.services import sqs
 
 
 def test_a_new_queue_has_aws_defaults(world: World) -> None:
@@ -348,3 +349,15 @@ def test_a_receiver_that_waits_learns_that_the_queue_is_deleted(world: World) ->
     world.store.wakes.park(parked.keys, lambda: woken.append(2))
     world("DeleteQueue", QueueUrl=url)
     assert woken == [1, 2]
+
+
+def test_a_clean_up_for_a_retention_that_has_changed_ends(world: World) -> None:
+    """Where it runs on another node while the retention changes, it is not dropped, but there is a new one."""
+    url = world.queue()
+    ((payload,),) = sql(world.store, "SELECT payload FROM job")
+    world("SetQueueAttributes", QueueUrl=url, Attributes={"MessageRetentionPeriod": "60"})
+    (row,) = sql(world.store, "SELECT id, kind, key, account, region, run_at, attempts, payload FROM job")
+    current, old = (Job(*row[:7], json.loads(text)) for text in (row[7], payload))
+    expire = sqs.SERVICE.jobs[current.kind]
+    assert world.store.run(lambda tx: expire(tx, world.context(), old)) is None
+    assert isinstance(world.store.run(lambda tx: expire(tx, world.context(), current)), Again)

@@ -226,22 +226,14 @@ class _Groups:
             if len(kept) == len(rows):
                 break
         if alive:
-            alive = self._hide(group_id, alive)
-        if not alive:
+            # Who deletes one of them now waits for the group before the commit, and then looks again.
+            self._tx.send(
+                Q.claim_first_messages, storage=storage, group_id=group_id, first=alive[0].sequence,
+                last=alive[-1].sequence, now=self._ctx.now_ms, hidden_until=self._hidden_until_ms,
+            )  # fmt: skip
+        else:
             settle(self._tx, self._ctx, self._queue, group_id)
         return alive
-
-    def _hide(self, group_id: str, alive: list[Delivered]) -> list[Delivered]:
-        """Hide a group's first messages; answers those that were still there: a clock behind may delete one now."""
-        now_ms = self._ctx.now_ms
-        hidden = self._tx.run(
-            Q.claim_first_messages, storage=self._queue.storage, group_id=group_id, first=alive[0].sequence,
-            last=alive[-1].sequence, now=now_ms, hidden_until=self._hidden_until_ms,
-        )  # fmt: skip
-        if hidden == len(alive):
-            return alive
-        where = {"storage": self._queue.storage}
-        return [one for one in alive if self._tx.one(Q.get_message, id=one.id, **where) is not None]
 
     def _sift(self, message: Delivered) -> Delivered | None:
         """The message as it is received now; None where it has expired or is a dead letter, and is gone."""

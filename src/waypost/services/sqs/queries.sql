@@ -162,7 +162,7 @@ RETURNING group_id, head,
 SELECT 0 FROM sqs_group WHERE storage = :storage AND group_id = :group_id;
 
 -- name: lock_group [postgres]
-SELECT head FROM sqs_group WHERE storage = :storage AND group_id = :group_id FOR UPDATE;
+SELECT head FROM sqs_group WHERE storage = :storage AND group_id = :group_id {for_update};
 
 -- name: settle_group : after its first message may have changed; one that is free is so from now on
 UPDATE sqs_group SET available_at = COALESCE((
@@ -229,6 +229,11 @@ SELECT group_id, receives, visible_at FROM sqs_message WHERE id = :id AND storag
 UPDATE sqs_message SET visible_at = :visible_at
 WHERE id = :id AND storage = :storage AND receives = :receives AND visible_at > :now
 RETURNING group_id;
+
+-- name: lock_attempt [postgres] : of the same attempt on two nodes the second waits, and repeats what the first got
+INSERT INTO sqs_attempt (storage, attempt_id, expires_at, received_at, hidden_until, messages)
+VALUES (:storage, :attempt_id, :expires_at, :now, 0, '[]')
+ON CONFLICT (storage, attempt_id) DO UPDATE SET expires_at = sqs_attempt.expires_at;
 
 -- name: get_attempt : the messages that an attempt got
 SELECT received_at, hidden_until, messages FROM sqs_attempt

@@ -162,6 +162,11 @@ def _repeat(tx: Tx, ctx: Context, queue: Queue, wish: _Wish, attempt_id: str) ->
     None where there was none, or where any of its messages was deleted, changed or became visible meanwhile: then the
     attempt is a new one.
     """
+    if tx.shared:
+        tx.send(
+            Q.lock_attempt, storage=queue.storage, attempt_id=attempt_id, now=ctx.now_ms,
+            expires_at=ctx.now_ms + DEDUP_MS,
+        )  # fmt: skip
     attempt = tx.one(Q.get_attempt, storage=queue.storage, attempt_id=attempt_id, now=ctx.now_ms)
     if attempt is None:
         return None
