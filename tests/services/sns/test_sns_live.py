@@ -147,6 +147,56 @@ def test_a_fifo_topic_keeps_its_order(sns: Any, sqs: Any):
     assert [message["Body"] for message in received] == [f"m{number}" for number in range(5)]
 
 
+def test_a_topic_as_terraform_makes_and_unmakes_it(sns: Any, sqs: Any):
+    """The calls of its AWS provider for aws_sns_topic, _topic_policy and _topic_subscription, read back unchanged."""
+    topic = sns.create_topic(Name="tf.fifo", Attributes={"FifoTopic": "true"}, Tags=[{"Key": "k", "Value": "v"}])[
+        "TopicArn"
+    ]
+    wanted = {
+        "ContentBasedDeduplication": "true", "DisplayName": "tf", "SignatureVersion": "2",
+        "FifoThroughputScope": "MessageGroup", "ArchivePolicy": '{"MessageRetentionPeriod":"30"}',
+    }  # fmt: skip
+    for name, value in wanted.items():
+        sns.set_topic_attributes(TopicArn=topic, AttributeName=name, AttributeValue=value)
+    policy = json.dumps({
+        "Version": "2012-10-17", "Id": "p",
+        "Statement": [{
+            "Sid": "s", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish",
+            "Resource": topic,
+        }],
+    })  # fmt: skip
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    shown = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+    assert {name: shown[name] for name in wanted} == wanted
+    assert (shown["Policy"], shown["FifoTopic"], shown["Owner"]) == (policy, "true", ACCOUNT)
+
+    sqs.create_queue(QueueName="tf.fifo", Attributes={"FifoQueue": "true"})
+    redrive = json.dumps({"deadLetterTargetArn": queue_arn("tf-dead.fifo")})
+    wanted = {
+        "FilterPolicy": '{"a":{"b":["c"]}}', "FilterPolicyScope": "MessageBody", "RawMessageDelivery": "true",
+        "RedrivePolicy": redrive,
+    }  # fmt: skip
+    made = sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=queue_arn("tf.fifo"), Attributes=wanted, ReturnSubscriptionArn=True
+    )["SubscriptionArn"]
+    shown = sns.get_subscription_attributes(SubscriptionArn=made)["Attributes"]
+    assert {name: shown[name] for name in wanted} == wanted
+    assert (shown["PendingConfirmation"], shown["ConfirmationWasAuthenticated"]) == ("false", "true")
+    # As it removes them: a policy that wants everything, and no value at all.
+    sns.set_subscription_attributes(SubscriptionArn=made, AttributeName="FilterPolicy", AttributeValue="{}")
+    sns.set_subscription_attributes(SubscriptionArn=made, AttributeName="RedrivePolicy")
+    shown = sns.get_subscription_attributes(SubscriptionArn=made)["Attributes"]
+    assert not shown.keys() & {"FilterPolicy", "FilterPolicyScope", "RedrivePolicy"}
+
+    sns.unsubscribe(SubscriptionArn=made)
+    with pytest.raises(sns.exceptions.NotFoundException):
+        sns.get_subscription_attributes(SubscriptionArn=made)
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="ArchivePolicy", AttributeValue="{}")
+    sns.delete_topic(TopicArn=topic)
+    with pytest.raises(sns.exceptions.NotFoundException):
+        sns.get_topic_attributes(TopicArn=topic)
+
+
 def test_the_command_line_speaks_to_it(server: LiveServer):
     aws = str(Path(sys.executable).parent / "aws")
 

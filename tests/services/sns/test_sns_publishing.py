@@ -82,6 +82,20 @@ def test_everybody_gets_it(world: World):
         assert (body if number % 2 else json.loads(body)["Message"]) == "to all"
 
 
+def test_queues_may_be_anywhere(world: World):
+    """Of another region, and of another account that was asked."""
+    topic = world.topic()
+    world.run("CreateQueue", {"QueueName": "q"}, region="us-east-1")
+    there = f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"
+    world.subscribe(topic, there, RawMessageDelivery="true")
+    here = world.queue()
+    world.subscribe(topic, here, RawMessageDelivery="true")
+    world.publish(topic, "near and far")
+    assert world.bodies(here) == ["near and far"]
+    received = world.run("ReceiveMessage", {"QueueUrl": f"{BASE}/{ACCOUNT}/q"}, region="us-east-1")
+    assert [message["Body"] for message in received["Messages"]] == ["near and far"]
+
+
 def test_only_those_who_want_it_get_it(world: World):
     topic, red, blue, rest = world.topic(), world.queue("red"), world.queue("blue"), world.queue("rest")
     world.subscribe(topic, red, FilterPolicy='{"colour":["red"]}', RawMessageDelivery="true")

@@ -28,7 +28,10 @@ _FEEDBACK = frozenset(
     for what in ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
 )
 _FIFO_ONLY = ("ArchivePolicy", "ContentBasedDeduplication", "FifoThroughputScope")
-_REMOVABLE = frozenset(["DisplayName", "DeliveryPolicy", "KmsMasterKeyId", "ArchivePolicy", "Policy"]) | _FEEDBACK
+_REMOVABLE = _FEEDBACK | {
+    "DisplayName", "DeliveryPolicy", "KmsMasterKeyId", "ArchivePolicy", "Policy", "TracingConfig",
+}  # fmt: skip
+"""An empty value removes them."""
 
 FIFO_DEFAULTS = {"FifoTopic": "true", "ContentBasedDeduplication": "false", "FifoThroughputScope": "Topic"}
 
