@@ -20,8 +20,8 @@ LOOKS_MAX = 20_000
 LOOK = parse(
     "racing",
     """
--- name: look : does somebody wait for a lock in this database
-SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND pid IN (
+-- name: look : does somebody wait for a row in this database
+SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple') AND pid IN (
   SELECT pid FROM pg_locks WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()));
 """,
 ).look
