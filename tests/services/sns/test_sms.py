@@ -133,6 +133,17 @@ async def test_attributes_that_make_no_sense_are_refused(
     assert refused.message == f"Invalid parameter: MessageAttributes Reason: AWS.SNS.SMS.{name} is invalid"
 
 
+async def test_a_text_has_a_length(carrier: Carrier, gateway: WebServer) -> None:
+    await text(carrier, "x" * 1_600)
+    refused = await carrier.refused("Publish", PhoneNumber=PHONE, Message="x" * 1_601)
+    assert refused.message == "Invalid parameter: Message too long"
+    topic = await carrier.topic()
+    await carrier.subscribe(topic, "sms", PHONE)
+    await carrier.publish(topic, "x" * 1_601)
+    assert len(gateway.requests) == 1
+    assert await carrier.outcomes(topic) == {"failed": 1}
+
+
 async def test_without_a_gateway_texts_are_refused(carrier: Carrier) -> None:
     carrier.channels["sms"] = ""
     refused = await carrier.refused("Publish", PhoneNumber=PHONE, Message="m")

@@ -57,8 +57,8 @@ SELECT token, enabled, user_data, extra FROM sns_endpoint WHERE application = :a
 -- name: find_token : whose a token is
 SELECT uuid, token, enabled, user_data, extra FROM sns_endpoint WHERE application = :application AND token = :token;
 
--- name: change_endpoint : by its owner, or by what its platform's service says of it
-UPDATE sns_endpoint SET token = :token, enabled = :enabled, user_data = :user_data, extra = :extra
+-- name: change_endpoint : all but its token
+UPDATE sns_endpoint SET enabled = :enabled, user_data = :user_data, extra = :extra
 WHERE application = :application AND uuid = :uuid;
 
 -- name: get_opted_out : whether, and since when, and when it was taken back
@@ -95,14 +95,14 @@ WHERE account = :account AND region = :region
 ORDER BY platform, name LIMIT :limit;
 
 -- name: insert_endpoint : unless there is one with this token
-INSERT INTO sns_endpoint (application, uuid, token, enabled, user_data, extra, created_at)
-VALUES (:application, :uuid, :token, :enabled, :user_data, :extra, :now)
+INSERT INTO sns_endpoint (application, uuid, token, enabled, user_data, extra)
+VALUES (:application, :uuid, :token, :enabled, :user_data, :extra)
 ON CONFLICT (application, token) DO NOTHING;
 
 -- name: lock_endpoint : before it changes
 SELECT token, enabled, user_data, extra FROM sns_endpoint WHERE application = :application AND uuid = :uuid {for_update};
 
--- name: delete_endpoint : for good
+-- name: delete_endpoint : for good, or to have it again with another token
 DELETE FROM sns_endpoint WHERE application = :application AND uuid = :uuid;
 
 -- name: list_endpoints : of an application, from one on

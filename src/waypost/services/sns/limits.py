@@ -53,6 +53,8 @@ TOKEN_BYTES_MAX = 8_192
 USER_DATA_BYTES_MAX = 2_048
 """CustomUserData of an endpoint."""
 
+TEXT_MAX = 1_600
+"""Characters of a text message; networks split it."""
 SANDBOX_VERIFIED_MAX = 10
 """Phone numbers that an account in the SMS sandbox may have verified."""
 SANDBOX_CODES_MAX = 5

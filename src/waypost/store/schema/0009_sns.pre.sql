@@ -161,7 +161,6 @@ CREATE TABLE sns_endpoint (
   enabled INTEGER NOT NULL,
   user_data TEXT,
   extra TEXT NOT NULL,           -- JSON: attributes that only some platforms have
-  created_at BIGINT NOT NULL,
   PRIMARY KEY (application, uuid)
 ) {without_rowid};
 CREATE UNIQUE INDEX sns_endpoint_token ON sns_endpoint (application, token);

@@ -119,15 +119,31 @@ def tell(tx: Tx, ctx: Context, application: Application, event: str, members: di
         log.warning("event %s of %s is dropped: %s", event, application.arn, error)
 
 
-def change_endpoint(tx: Tx, ctx: Context, endpoint: Endpoint, changed: Endpoint) -> None:
-    """Keep what changed of an endpoint, and tell who wants to know."""
+def insert_endpoint(tx: Tx, endpoint: Endpoint) -> bool:
+    """Keep an endpoint, unless there is one with its token: who makes that at this moment is waited for."""
+    return tx.run(Q.insert_endpoint, **_columns(endpoint), token=endpoint.token) == 1
+
+
+def change_endpoint(tx: Tx, ctx: Context, endpoint: Endpoint, changed: Endpoint) -> bool:
+    """Keep what changed of an endpoint, and tell who wants to know. False where its new token is another's."""
     if changed == endpoint:
-        return
-    tx.run(
-        Q.change_endpoint, application=endpoint.application.id, uuid=endpoint.uuid, token=changed.token,
-        enabled=int(changed.enabled), user_data=changed.user_data, extra=_encode(changed.extra).decode(),
-    )  # fmt: skip
+        return True
+    if changed.token == endpoint.token:
+        tx.run(Q.change_endpoint, **_columns(changed))
+    else:
+        tx.run(Q.delete_endpoint, application=endpoint.application.id, uuid=endpoint.uuid)
+        if not insert_endpoint(tx, changed):
+            insert_endpoint(tx, endpoint)
+            return False
     tell(tx, ctx, endpoint.application, "EndpointUpdated", {"EndpointArn": endpoint.arn})
+    return True
+
+
+def _columns(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "application": endpoint.application.id, "uuid": endpoint.uuid, "enabled": int(endpoint.enabled),
+        "user_data": endpoint.user_data, "extra": _encode(endpoint.extra).decode(),
+    }  # fmt: skip
 
 
 # --- messages
@@ -229,6 +245,6 @@ def judge(tx: Tx, ctx: Context, endpoint: Endpoint, outcome: Any) -> Verdict:
     if now is not None and now.token == endpoint.token:
         if reply.gone:
             change_endpoint(tx, ctx, now, now._replace(enabled=False))
-        elif reply.token and tx.one(Q.find_token, application=now.application.id, token=reply.token) is None:
+        elif reply.token:
             change_endpoint(tx, ctx, now, now._replace(token=reply.token))
     return Verdict(reply.error, again=reply.again and not reply.gone)

@@ -11,6 +11,7 @@ from waypost.services.sns.deliveries import documents
 from waypost.services.sns.deliveries.attempts import FAILURES, Undeliverable, Verdict, attempt
 from waypost.services.sns.deliveries.channels import INBOX, channels, refuse_unset, unset
 from waypost.services.sns.deliveries.inbox import Note
+from waypost.services.sns.limits import TEXT_MAX
 from waypost.services.sns.rules import texts
 from waypost.services.sns.rules.retries import CUSTOMER_MANAGED, RetryPolicy
 from waypost.services.sns.topic import Published
@@ -27,6 +28,8 @@ _decode = msgspec.json.Decoder(dict[str, str]).decode
 def to_phone(tx: Tx, ctx: Context, phone: str, published: Published) -> None:
     """Promise a text to a phone number, in E.164. Raises ``AwsError`` where it cannot be sent as asked."""
     refuse_unset(tx, ctx, "sms")
+    if len(published.text_for("sms")) > TEXT_MAX:
+        raise errors.invalid("Message too long")
     problem = texts.attributes_problem(published)
     if problem is not None:
         raise errors.invalid("MessageAttributes", problem)
@@ -92,6 +95,8 @@ def prepare(
         raise Undeliverable("Phone number is opted out")
     if found.sandbox and not checked and not _is_verified(tx, ctx, phone):
         raise Undeliverable("Phone number is not verified, and the account is in the SMS sandbox")
+    if len(published.text_for("sms")) > TEXT_MAX:
+        raise Undeliverable(f"Message is longer than {TEXT_MAX} characters")
     text = texts.compose(phone, published, sms_settings(tx, ctx), display_name)
     if found.sms == INBOX:
         return Note(

@@ -13,6 +13,7 @@ from waypost.services.sns.deliveries.devices import (
     endpoint_of,
     find_application,
     find_endpoint,
+    insert_endpoint,
     tell,
 )
 from waypost.services.sns.deliveries.documents import Q
@@ -167,11 +168,7 @@ def create_platform_endpoint(tx: Tx, ctx: Context, request: Params) -> Params:
     extra = {name: given[name] for name in platforms.BAIDU if name in given}
     enabled = given.get("Enabled", "true").lower() == "true"
     wanted = Endpoint(application, ctx.ids.uuid(), token, enabled, given.get("CustomUserData"), extra)
-    inserted = tx.run(
-        Q.insert_endpoint, application=application.id, uuid=wanted.uuid, token=token, enabled=int(enabled),
-        user_data=wanted.user_data, extra=_encode(extra).decode(), now=ctx.now_ms,
-    )  # fmt: skip
-    if inserted:
+    if insert_endpoint(tx, wanted):
         tell(tx, ctx, application, "EndpointCreated", {"EndpointArn": wanted.arn})
         return {"EndpointArn": wanted.arn}
     found = _of_token(tx, application, token)
@@ -226,7 +223,8 @@ def set_endpoint_attributes(tx: Tx, ctx: Context, request: Params) -> Params:
         other = _of_token(tx, endpoint.application, changed.token)
         if other is not None:
             raise _taken(other)
-    change_endpoint(tx, ctx, endpoint, changed)
+    if not change_endpoint(tx, ctx, endpoint, changed):
+        raise _taken(_of_token(tx, endpoint.application, changed.token) or changed)
     return {}
 
 
