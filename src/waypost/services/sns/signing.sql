@@ -1,7 +1,7 @@
 -- The keys that messages are signed with. They are few, and never change.
 
 -- name: newest_key: the one that signs; without its text, which this node has read before
-SELECT id, name, created_at FROM sns_signing_key ORDER BY id DESC LIMIT 1
+SELECT id, name, created_at FROM sns_signing_key WHERE id > 0 ORDER BY id DESC LIMIT 1
 
 -- name: get_private_key: what a node reads once
 SELECT private_key FROM sns_signing_key WHERE name = :name
