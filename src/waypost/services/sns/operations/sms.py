@@ -33,13 +33,17 @@ def set_sms_attributes(tx: Tx, ctx: Context, request: Params) -> Params:
     problem = texts.settings_problem(given)
     if problem is not None:
         raise AwsError("InvalidParameterException", problem)
+    settings = {name: value for name, value in {**_lock_settings(tx, ctx), **given}.items() if value}
+    tx.run(Q.set_sms_settings, account=ctx.account, region=ctx.region, settings=_encode(settings).decode())
+    return {}
+
+
+def _lock_settings(tx: Tx, ctx: Context) -> dict[str, str]:
+    """What is set; nobody else changes it until the transaction is over."""
     place = {"account": ctx.account, "region": ctx.region}
     tx.run(Q.add_sms_settings, settings="{}", **place)
     row = tx.one(Q.lock_sms_settings, **place)
-    known = {} if row is None else _decode(row[0])
-    settings = {name: value for name, value in {**known, **given}.items() if value}
-    tx.run(Q.set_sms_settings, settings=_encode(settings).decode(), **place)
-    return {}
+    return {} if row is None else _decode(row[0])
 
 
 def get_sms_attributes(tx: Tx, ctx: Context, request: Params) -> Params:
@@ -136,6 +140,7 @@ def verify_sms_sandbox_phone_number(tx: Tx, ctx: Context, request: Params) -> Pa
         void = wrong + 1 >= SANDBOX_GUESSES_MAX
         tx.run(Q.set_sandbox_phone, status=status, code="" if void else code, wrong=wrong + 1, **changed, **place)
         return Perform(Nothing(), _refuse_code)
+    _lock_settings(tx, ctx)  # whoever counts for the quota holds the account
     verified = tx.one(Q.count_verified, account=ctx.account, region=ctx.region)
     if verified is not None and verified[0] >= SANDBOX_VERIFIED_MAX:
         raise AwsError("UserErrorException", f"At most {SANDBOX_VERIFIED_MAX} phone numbers can be verified.")
