@@ -82,7 +82,8 @@ CREATE TABLE iam_access_key (
   status TEXT NOT NULL,        -- Active or Inactive
   created_at BIGINT NOT NULL
 ) {without_rowid};
-CREATE INDEX iam_access_key_user ON iam_access_key (user_id);
+{sqlite} CREATE INDEX iam_access_key_user ON iam_access_key (user_id);
+{postgres} CREATE INDEX iam_access_key_user ON iam_access_key (user_id, access_key);
 
 CREATE TABLE iam_alias (
   account TEXT NOT NULL PRIMARY KEY,
