@@ -461,6 +461,15 @@ def test_a_queue_takes_ten_attributes(world: World):
     ]  # fmt: skip
 
 
+def test_a_queue_does_not_get_what_is_for_phones(world: World):
+    """Queues refuse names with the prefix AWS.; what SNS does then is not recorded."""
+    topic, queue = world.topic(), world.queue()
+    world.subscribe(topic, queue, RawMessageDelivery="true")
+    world.publish(topic, MessageAttributes={"AWS.SNS.SMS.SMSType": text("Promotional"), "a": text("b")})
+    (message,) = world.receive(queue)
+    assert message["MessageAttributes"] == {"a": text("b")}
+
+
 def test_a_queue_refuses_what_xml_cannot_write(world: World):
     topic, queue = world.topic(), world.queue()
     world.subscribe(topic, queue, RawMessageDelivery="true")

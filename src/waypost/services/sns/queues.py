@@ -50,10 +50,10 @@ def send(
 def _send_raw(
     tx: Tx, ctx: Context, topic: Topic, published: Published, text: str, recipients: Sequence[Recipient]
 ) -> list[Refused]:
-    if len(published.attributes) > RAW_ATTRIBUTES_MAX:
+    attributes = queue_attributes(published.attributes)
+    if len(attributes) > RAW_ATTRIBUTES_MAX:
         error = f"A queue takes at most {RAW_ATTRIBUTES_MAX} message attributes."
         return [(recipient, error) for recipient in recipients]
-    attributes = queue_attributes(published.attributes)
     return _post(tx, ctx, topic, published, text, recipients, [text] * len(recipients), attributes)
 
 
@@ -90,12 +90,13 @@ def enclosed(tx: Tx, ctx: Context, topic: Topic, published: Published, text: str
 
 
 def queue_attributes(attributes: Mapping[str, Attribute]) -> dict[str, dict[str, Any]]:
-    """Message attributes as a queue has them."""
+    """Message attributes as a queue has them: without those that tell SNS how to reach phones and devices."""
     return {
         name: {"DataType": one.type, "StringValue": one.text}
         if one.binary is None
         else {"DataType": one.type, "BinaryValue": one.binary}
         for name, one in attributes.items()
+        if not name.startswith("AWS.")
     }
 
 
