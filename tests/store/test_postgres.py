@@ -36,6 +36,10 @@ SELECT pg_terminate_backend(:process);
 SELECT missing FROM meta;
 -- name: lock
 SELECT account FROM sts_session WHERE access_key = :name FOR UPDATE;
+-- name: shared_get [shared]
+SELECT account FROM sts_session WHERE access_key = :name;
+-- name: transaction
+SELECT CAST(txid_current() AS BIGINT);
 -- name: version
 SELECT value FROM meta WHERE name = 'schema_version';
 """,
@@ -97,7 +101,32 @@ def test_names_are_parameters_and_nothing_else_is() -> None:
         b"SELECT ':no', x::text FROM t WHERE a = $1 AND b = $2 AND ($1 = '')",
         ("a", "b_c"),
         False,
+        "t",
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["DELETE FROM job", "SELECT 1", "SELECT a FROM b JOIN c", "SELECT (SELECT 1 FROM a) FROM b",
+     "SELECT a FROM b {for_update}"],
+)  # fmt: skip
+def test_only_a_look_at_one_table_can_be_shared(text: str) -> None:
+    with pytest.raises(ValueError, match="query x is more than a look"):
+        parse("test", f"-- name: x [shared]\n{text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ("INSERT INTO job (id) VALUES (1)", "job"),
+        ("UPDATE job SET id = (SELECT id FROM meta)", "job"),
+        ('DELETE FROM "job"', "job"),
+        ("SELECT (SELECT 1) x FROM job WHERE id = 1", "job"),
+        ("SELECT 1", ""),
+    ],
+)
+def test_a_statement_knows_its_table(text: str, table: str) -> None:
+    assert translate(text).table == table
 
 
 # --- promises
@@ -120,6 +149,33 @@ async def test_operations_that_wait_for_a_connection_share_a_transaction(store: 
     transactions, rows = row
     assert rows == 200
     assert transactions < 60
+
+
+async def test_operations_of_one_transaction_share_what_they_begin_with() -> None:
+    url = borrow_database()
+    store = PostgresStore(url, node="a", connections_max=1)
+    store.run(put("a", "1"))
+    found: list[tuple[Any, ...]] = []
+
+    def read(tx: Tx) -> None:
+        found.append((tx.one(ASK.transaction), tx.one(ASK.shared_get, name="a"), tx.all(ASK.shared_get, name="b")))
+
+    def change(_tx: Tx) -> None:
+        with connect(url) as other:
+            other.execute("UPDATE sts_session SET account = '2' WHERE access_key = 'a'")
+
+    await asyncio.gather(*(store.transact(work) for work in (read, change, read, put("b", "3"), read)))
+    (transaction, *first), second, third = found
+    assert [row[0] for row in found] == [transaction] * 3
+    assert first == [("1",), []]
+    assert second[1:] == (("1",), [])  # asked once
+    assert third[1:] == (("2",), [("3",)])  # a write to the table is seen
+    await store.transact(change)
+    store.run(put("a", "4"))
+    await store.transact(read)
+    assert found[-1][1] == ("4",)
+    await store.close()
+    return_database(url)
 
 
 async def test_a_commit_that_is_not_confirmed_is_not_acknowledged(

@@ -95,6 +95,8 @@ class PostgresTx:
         self._texts = texts
         self._before: list[Asked] = []
         """What has not been sent yet; it travels with the next statement whose answer is waited for."""
+        self._shared: dict[str, dict[tuple[bytes | None, ...], list[Row]]] = {}
+        """What shared statements found in this transaction, by table and then by text and values."""
         self.begun = False
         """Whether the database knows of the transaction yet."""
         self.wrote = False
@@ -106,6 +108,7 @@ class PostgresTx:
         """The next statement begins a transaction."""
         self._before = [BEGIN, PATIENT] if patient else [BEGIN]
         self.begun = self.wrote = False
+        self._shared.clear()
         self.failed = None
         self.wakes = []
 
@@ -117,7 +120,9 @@ class PostgresTx:
             statement = self._texts[query.sql] = statement_of(query)
         asked = ask(statement, params)
         self.begun = True
-        self.wrote = self.wrote or query.writes
+        if query.writes:
+            self.wrote = True
+            self._shared.pop(statement.table, None)
         return asked
 
     def _execute(self, asked: Asked) -> Any:
@@ -145,12 +150,23 @@ class PostgresTx:
 
     def one(self, query: Query, **params: Any) -> Row | None:
         """The first row, or None."""
-        rows = rows_of(self._execute(self._ask(query, params)))
+        asked = self._ask(query, params)
+        rows = self._share(asked) if query.shared else rows_of(self._execute(asked))
         return rows[0] if rows else None
 
     def all(self, query: Query, **params: Any) -> list[Row]:
         """Every row."""
-        return rows_of(self._execute(self._ask(query, params)))
+        asked = self._ask(query, params)
+        return self._share(asked).copy() if query.shared else rows_of(self._execute(asked))
+
+    def _share(self, asked: Asked) -> list[Row]:
+        """What was found in this transaction before, or is now."""
+        known = self._shared.setdefault(asked.statement.table, {})
+        key = (asked.statement.text, *asked.values)
+        rows = known.get(key)
+        if rows is None:
+            rows = known[key] = rows_of(self._execute(asked))
+        return rows
 
     def run(self, query: Query, **params: Any) -> int:
         """Execute, and answer how many rows changed."""

@@ -5,6 +5,10 @@ A statement starts with ``-- name: verb_noun`` and, after a colon, a line that s
 ``-- name: verb_noun [postgres]`` and stands beside the common one, or alone where the other engine never asks that.
 ``{skip_locked}``, ``{for_update}``, ``{for_no_key_update}`` and ``{for_key_share}`` become the engine's clause: none on
 SQLite, with its one writer.
+
+A SELECT named ``-- name: get_thing [shared]`` is asked once for all operations that share a transaction: its rows were
+read after each of them had arrived, and until one of them writes to that table they stay. It is for the few rows that
+nearly every operation begins with; not for a look that comes after a lock, which has to be a new one.
 """
 
 import re
@@ -13,6 +17,7 @@ from importlib import resources
 from typing import NamedTuple
 
 _HEAD = re.compile(r"^-- name: (?P<name>\w+)(?: \[(?P<engine>\w+)\])?", re.MULTILINE)
+SHARED = "shared"
 _COMMENT = re.compile(r"--[^\n]*")
 _READS = ("select", "with", "explain", "pragma")
 
@@ -27,6 +32,8 @@ class Query(NamedTuple):
     """Other texts of the same meaning, by engine."""
     only: str | None = None
     """The one engine that has it; None: all."""
+    shared: bool = False
+    """Whether operations of one transaction may share what it found."""
 
 
 class Queries:
@@ -52,17 +59,29 @@ def parse(package: str, text: str) -> Queries:
     """Split a file of named statements."""
     common: dict[str, str] = {}
     variants: dict[str, dict[str, str]] = {}
+    shared: set[str] = set()
     heads = list(_HEAD.finditer(text))
     for head, following in zip(heads, [*heads[1:], None], strict=True):
         body = text[head.end() : following.start() if following else len(text)]
         # The rest of the head line is prose: a purpose, not SQL.
         sql = " ".join(_COMMENT.sub("", body.partition("\n")[2]).split()).rstrip("; ")
         name, engine = head["name"], head["engine"]
+        if engine == SHARED:
+            shared.add(name)
+            engine = None
         known, key = (variants.setdefault(name, {}), engine) if engine else (common, name)
         if key in known:
             raise ValueError(f"{package}: query {name} is defined twice")
         known[key] = sql
-    return Queries(package, {head["name"]: _query(head["name"], common, variants) for head in heads})
+    queries = {head["name"]: _query(head["name"], common, variants) for head in heads}
+    for name in shared:
+        words = queries[name].sql.lower().split()
+        if words[0] != "select" or words.count("from") != 1 or {"join", "{for_update}", "{for_key_share}"} & set(words):
+            raise ValueError(
+                f"{package}: query {name} is more than a look at the rows of one table: it cannot be shared"
+            )
+        queries[name] = queries[name]._replace(shared=True)
+    return Queries(package, queries)
 
 
 def _query(name: str, common: Mapping[str, str], variants: Mapping[str, Mapping[str, str]]) -> Query:

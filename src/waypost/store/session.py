@@ -27,6 +27,8 @@ _ONE_ROW = re.compile(r"insert into (?!.*\b(on conflict|returning|select)\b)", r
 _WARNING = b"01000"
 """SQLSTATE of a warning without one of its own."""
 
+_TABLE = re.compile(r"(?:insert into|update|delete from|^select\b.*?\bfrom)\s+\"?(?P<table>\w+)", re.IGNORECASE)
+
 SYNC = pq.ExecStatus.PIPELINE_SYNC
 FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 TEXT, BINARY = 0, 1
@@ -51,6 +53,8 @@ class Statement(NamedTuple):
     names: tuple[str, ...]
     one_row: bool
     """Whether it changes one row, or fails: an INSERT of values."""
+    table: str
+    """That it writes to; or else the first that it reads."""
 
 
 class Asked(NamedTuple):
@@ -63,8 +67,28 @@ class Asked(NamedTuple):
 
 def ask(statement: Statement, params: Mapping[str, Any]) -> Asked:
     """Encode the values of a statement."""
-    encoded = [_encode(params[name]) for name in statement.names]
-    return Asked(statement, [value for value, _ in encoded], [kind for _, kind in encoded])
+    values: list[bytes | None] = []
+    formats: list[int] = []
+    for name in statement.names:
+        value = params[name]
+        if isinstance(value, str):
+            # Text travels in binary format: in text format libpq would take a NUL for its end.
+            if "\0" in value:
+                raise TextRefused("PostgreSQL keeps no text with U+0000")
+            values.append(value.encode())
+            formats.append(BINARY)
+        elif isinstance(value, int):
+            values.append(b"%d" % value)
+            formats.append(TEXT)
+        elif value is None:
+            values.append(None)
+            formats.append(TEXT)
+        elif isinstance(value, bytes):
+            values.append(value)
+            formats.append(BINARY)
+        else:
+            raise TypeError(f"a {type(value).__name__} cannot be a parameter")
+    return Asked(statement, values, formats)
 
 
 def translate(text: str) -> Statement:
@@ -75,22 +99,13 @@ def translate(text: str) -> Statement:
         name = match["name"]
         return match[0] if name is None else f"${places.setdefault(name, len(places) + 1)}"
 
-    return Statement(_NAME.sub(place, text).encode(), tuple(places), _ONE_ROW.match(text) is not None)
-
-
-def _encode(value: Any) -> tuple[bytes | None, int]:
-    # Text travels in binary format: in text format libpq would take a NUL for its end.
-    if isinstance(value, str):
-        if "\0" in value:
-            raise TextRefused("PostgreSQL keeps no text with U+0000")
-        return value.encode(), BINARY
-    if isinstance(value, int):
-        return b"%d" % value, TEXT
-    if value is None:
-        return None, TEXT
-    if isinstance(value, bytes):
-        return value, BINARY
-    raise TypeError(f"a {type(value).__name__} cannot be a parameter")
+    found = _TABLE.search(text)
+    return Statement(
+        _NAME.sub(place, text).encode(),
+        tuple(places),
+        _ONE_ROW.match(text) is not None,
+        found["table"] if found else "",
+    )
 
 
 class _Bool(Loader):
