@@ -76,9 +76,9 @@ async def test_changes_of_an_application_add_up(world: World) -> None:
     def change(**given: str) -> tuple[str, str, dict[str, Any]]:
         return "sns", "SetPlatformApplicationAttributes", {"PlatformApplicationArn": APP, "Attributes": given}
 
-    await race(world, change(Enabled="false"), "lock_application", change(SuccessFeedbackSampleRate="5"))
+    await race(world, change(Enabled="false"), "lock_application", change(ApplePlatformTeamID="T"))
     shown = await world.nodes[0].call("sns", "GetPlatformApplicationAttributes", PlatformApplicationArn=APP)
-    assert shown["Attributes"] == {"Enabled": "false", "SuccessFeedbackSampleRate": "5", "AuthenticationMethod": "key"}
+    assert shown["Attributes"] == {"Enabled": "false", "ApplePlatformTeamID": "T", "AuthenticationMethod": "key"}
 
 
 async def test_changes_of_an_accounts_texts_add_up(world: World) -> None:

@@ -261,8 +261,8 @@ OPERATIONS: dict[str, Operation] = {
 JOBS = {FORGET_DEVICES: forget_devices}
 NOTES = {
     "CreatePlatformApplication": (
-        "Credentials are kept, not tried. SuccessFeedbackRoleArn and FailureFeedbackRoleArn are refused: there are no "
-        "CloudWatch Logs; what became of deliveries is counted (`/_waypost/sns/deliveries`)."
+        "Credentials are kept, not tried. The attributes of delivery status logging are refused: there are no "
+        "CloudWatch Logs."
     ),
     "GetPlatformApplicationAttributes": "AppleCertificateExpiryDate is not shown: certificates are not read.",
 }

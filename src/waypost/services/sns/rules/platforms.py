@@ -12,10 +12,9 @@ from waypost.services.sns.rules.push import APPLE, PLATFORMS
 
 CREDENTIAL, PRINCIPAL = "PlatformCredential", "PlatformPrincipal"
 EVENTS = ("EventEndpointCreated", "EventEndpointDeleted", "EventEndpointUpdated", "EventDeliveryFailure")
-ROLES = ("SuccessFeedbackRoleArn", "FailureFeedbackRoleArn")
-RATE = "SuccessFeedbackSampleRate"
+LOGGED = ("SuccessFeedbackRoleArn", "FailureFeedbackRoleArn", "SuccessFeedbackSampleRate")
 SETTINGS = (
-    CREDENTIAL, PRINCIPAL, *EVENTS, *ROLES, RATE, "ApplePlatformTeamID", "ApplePlatformBundleID", "Enabled",
+    CREDENTIAL, PRINCIPAL, *EVENTS, *LOGGED, "ApplePlatformTeamID", "ApplePlatformBundleID", "Enabled",
 )  # fmt: skip
 SECRETS = (CREDENTIAL, PRINCIPAL)
 """Attributes that no answer shows."""
@@ -64,7 +63,7 @@ def check_settings(given: Mapping[str, str]) -> None:
     for name, value in given.items():
         if name not in SETTINGS:
             raise _unfit(f"Invalid attribute name: {name}")
-        if value and name in ROLES:
+        if value and name in LOGGED:
             raise _unfit(f"{name}: Waypost has no CloudWatch Logs to write the status of deliveries to.")
         if value and not _fits(name, value):
             raise _unfit(f"Invalid value for attribute: {name}: {value}")
@@ -74,8 +73,6 @@ def _fits(name: str, value: str) -> bool:
     if name in EVENTS:
         topic = arn.parse(value)
         return topic is not None and topic.service == "sns" and "/" not in topic.resource
-    if name == RATE:
-        return value.isascii() and value.isdigit() and int(value) <= 100
     if name == "Enabled":
         return value in _BOOLEANS
     return True
