@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,7 @@ def test_names_are_parameters_and_nothing_else_is() -> None:
         ("a", "b_c"),
         False,
         "t",
+        False,
     )
 
 
@@ -127,6 +128,13 @@ def test_only_a_look_at_one_table_can_be_shared(text: str) -> None:
 )
 def test_a_statement_knows_its_table(text: str, table: str) -> None:
     assert translate(text).table == table
+    assert not translate(text).locks
+
+
+@pytest.mark.parametrize("lock", ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE", "UPDATE SKIP LOCKED"])
+def test_a_statement_knows_that_it_locks(lock: str) -> None:
+    assert translate(f"SELECT 1 FROM job\nWHERE id = :id FOR {lock}").locks
+    assert not translate(f"UPDATE job SET id = 1 WHERE id IN (SELECT id FROM job FOR {lock})").locks
 
 
 # --- promises
@@ -160,17 +168,23 @@ async def test_operations_of_one_transaction_share_what_they_begin_with() -> Non
     def read(tx: Tx) -> None:
         found.append((tx.one(ASK.transaction), tx.one(ASK.shared_get, name="a"), tx.all(ASK.shared_get, name="b")))
 
-    def change(_tx: Tx) -> None:
+    def change(value: str) -> None:
         with connect(url) as other:
-            other.execute("UPDATE sts_session SET account = '2' WHERE access_key = 'a'")
+            other.execute("UPDATE sts_session SET account = %s WHERE access_key = 'a'", (value,))
 
-    await asyncio.gather(*(store.transact(work) for work in (read, change, read, put("b", "3"), read)))
-    (transaction, *first), second, third = found
-    assert [row[0] for row in found] == [transaction] * 3
+    def lock(tx: Tx) -> None:
+        change("5")
+        tx.one(ASK.lock, name="a")
+
+    works: list[Callable[[Tx], Any]] = [read, lambda _tx: change("2"), read, put("b", "3"), read, lock, read]
+    await asyncio.gather(*(store.transact(work) for work in works))
+    (transaction, *first), second, third, fourth = found
+    assert [row[0] for row in found] == [transaction] * 4
     assert first == [("1",), []]
     assert second[1:] == (("1",), [])  # asked once
     assert third[1:] == (("2",), [("3",)])  # a write to the table is seen
-    await store.transact(change)
+    assert fourth[1:] == (("5",), [("3",)])  # and what was there when a row was locked
+    await store.transact(lambda _tx: change("2"))
     store.run(put("a", "4"))
     await store.transact(read)
     assert found[-1][1] == ("4",)

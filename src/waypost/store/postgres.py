@@ -123,6 +123,8 @@ class PostgresTx:
         if query.writes:
             self.wrote = True
             self._shared.pop(statement.table, None)
+        elif statement.locks:
+            self._shared.clear()
         return asked
 
     def _execute(self, asked: Asked) -> Any:

@@ -7,8 +7,8 @@ A statement starts with ``-- name: verb_noun`` and, after a colon, a line that s
 SQLite, with its one writer.
 
 A SELECT named ``-- name: get_thing [shared]`` is asked once for all operations that share a transaction: its rows were
-read after each of them had arrived, and until one of them writes to that table they stay. It is for the few rows that
-nearly every operation begins with; not for a look that comes after a lock, which has to be a new one.
+read after each of them had arrived. They stay until one writes to that table, or locks what it reads: a look that comes
+after a lock is a new one. It is for the few rows that nearly every operation begins with.
 """
 
 import re

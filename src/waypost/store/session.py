@@ -29,6 +29,8 @@ _WARNING = b"01000"
 
 _TABLE = re.compile(r"(?:insert into|update|delete from|^select\b.*?\bfrom)\s+\"?(?P<table>\w+)", re.IGNORECASE)
 
+_LOCK = re.compile(r"select\b.*\bfor (?:no key )?(?:update|share|key share)\b", re.IGNORECASE | re.DOTALL)
+
 SYNC = pq.ExecStatus.PIPELINE_SYNC
 FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 TEXT, BINARY = 0, 1
@@ -55,6 +57,8 @@ class Statement(NamedTuple):
     """Whether it changes one row, or fails: an INSERT of values."""
     table: str
     """That it writes to; or else the first that it reads."""
+    locks: bool
+    """Whether it locks the rows that it reads: what comes after it has to look anew."""
 
 
 class Asked(NamedTuple):
@@ -100,12 +104,9 @@ def translate(text: str) -> Statement:
         return match[0] if name is None else f"${places.setdefault(name, len(places) + 1)}"
 
     found = _TABLE.search(text)
-    return Statement(
-        _NAME.sub(place, text).encode(),
-        tuple(places),
-        _ONE_ROW.match(text) is not None,
-        found["table"] if found else "",
-    )
+    table = found["table"] if found else ""
+    one_row, locks = _ONE_ROW.match(text) is not None, _LOCK.match(text) is not None
+    return Statement(_NAME.sub(place, text).encode(), tuple(places), one_row, table, locks)
 
 
 class _Bool(Loader):

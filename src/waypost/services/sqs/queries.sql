@@ -3,7 +3,7 @@
 -- What touches messages names one storage, which distributes their tables. On PostgreSQL claims begin at the storage's
 -- floor (floor.py), unless the clock that wrote it was far ahead.
 
--- name: get_queue : the first statement of every operation on a queue, so it reads three columns and no policy
+-- name: get_queue [shared] : the first statement of every operation on a queue, so it reads three columns and no policy
 SELECT id, storage, settings FROM sqs_queue WHERE account = :account AND region = :region AND name = :name;
 
 -- name: get_queues : the same for up to ten at once; an empty name is none
