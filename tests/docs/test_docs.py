@@ -2,8 +2,10 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +13,7 @@ from types import ModuleType
 
 import pytest
 from tests.conftest import LiveServer, start_server
+from tests.stores import new_database
 
 from waypost.config import Config
 from waypost.server import SERVICES
@@ -99,3 +102,31 @@ def test_the_readmes_five_minutes_run_as_written(tmp_path: Path) -> None:
     for word in ("lamp", "TaskSubmitted", "TaskSucceeded", "ExecutionSucceeded"):
         assert word in result.stdout, result.stdout
     assert running.stop() == 0
+
+
+def test_the_commands_for_several_nodes_run_as_written(tmp_path: Path) -> None:
+    database = new_database()
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DATABASE": database}
+    nodes: list[LiveServer] = []
+    seen: set[str] = set()
+    for line in "".join(blocks("docs/operating/postgresql.md")).splitlines():
+        command = shlex.split(line)
+        seen.add(" ".join(command[:2]))
+        match command:
+            case ["pip", "install", package]:
+                # It is not on any index yet; that there is such an extra can be seen.
+                project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+                assert package in {f"{project['name']}[{extra}]" for extra in project["optional-dependencies"]}
+            case ["waypost", "serve", "--store", "$DATABASE", "--data", data, "--port", _]:
+                nodes.append(start_server(tmp_path / data, "--store", database))
+            case ["waypost", "status" | "migrate", *_]:
+                port = nodes[0].url.rsplit(":", 1)[1]
+                result = subprocess.run(
+                    ["bash", "-c", line.replace("4566", port)],
+                    env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                )  # fmt: skip
+                assert result.returncode == 0, result.stdout + result.stderr
+            case _:
+                pytest.fail(f"no test runs {line}")
+    assert seen == {"pip install", "waypost serve", "waypost status", "waypost migrate"}
+    assert [node.stop() for node in nodes] == [0, 0]
