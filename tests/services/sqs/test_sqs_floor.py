@@ -310,6 +310,18 @@ def test_a_queue_that_was_never_used_has_no_floor(world: World) -> None:
     assert world.count("sqs_floor") == 0
 
 
+@pytest.mark.usefixtures("eager")
+def test_only_what_goes_fast_lies_close(world: World) -> None:
+    """Where it does not, no floor is moved for the sake of time."""
+    url = world.queue()
+    for _ in range(5):
+        cycle(world, url, 1)
+        world.pass_s(3)
+    assert floor_of(world)["dense_until"] == 0
+    cycle(world, url, 5)
+    assert floor_of(world)["dense_until"] > world.now_ms + 29_000
+
+
 def park(world: World, url: str) -> Park:
     parked = world.run("ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 20})
     assert isinstance(parked, Park)

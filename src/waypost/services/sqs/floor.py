@@ -93,8 +93,6 @@ def _move(tx: Tx, ctx: Context, queue: Queue, drawn_until_ms: int | None) -> Non
         return  # somebody moves it just now
     found = _Floor(*row)
     ahead = found.moved_ms > now_ms + SKEW_MS
-    if found.moved_ms > now_ms and not ahead:
-        return  # by a clock that is a little ahead: its node moves on
     moved = _moved(found, now_ms, drawn_until_ms, ahead=ahead)
     if now_ms - moved.looked_ms >= LOOK_MS:
         moved = _raise_late(tx, queue, moved, where)
