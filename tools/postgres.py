@@ -65,13 +65,15 @@ def _number(text: str) -> int:
 @functools.cache
 def _seen_by_nobody(prefix: Path) -> Path:
     """A copy of an installation where nobody can reach it, for as long as this process lives."""
-    copy = Path(tempfile.mkdtemp(prefix="waypost-postgres-programs-", dir="/tmp"))
-    atexit.register(shutil.rmtree, copy, ignore_errors=True)
-    shutil.copytree(prefix, copy, dirs_exist_ok=True, symlinks=True)
-    # What a package needs besides lies in a folder of its own, beside it.
-    for libraries in prefix.parent.parent.glob(f"{prefix.parent.name}.libs"):
-        shutil.copytree(libraries, copy.parent / libraries.name, dirs_exist_ok=True)
-    copy.chmod(0o755)
+    place = Path(tempfile.mkdtemp(prefix="waypost-postgres-programs-", dir="/tmp"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    package = prefix.parent
+    copy = place / package.name / prefix.name
+    shutil.copytree(prefix, copy, symlinks=True)
+    # The libraries of a package lie beside it.
+    for libraries in package.parent.glob(f"{package.name}.libs"):
+        shutil.copytree(libraries, place / libraries.name)
+    place.chmod(0o755)
     return copy
 
 
