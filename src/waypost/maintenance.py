@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waypost.clock import SystemClock
 from waypost.config import Config
 from waypost.store.opening import is_shared, open_store
 from waypost.store.sqlite import DataFolder
@@ -35,10 +34,8 @@ def reset(config: Config) -> None:
 def _reset_shared(config: Config) -> None:
     store: PostgresStore = open_store(config.store, Path(), node="reset")  # type: ignore[assignment]
 
-    now_ms = SystemClock().now_ms()
-
     def empty(tx: Tx) -> None:
-        alive = nodes.alive(tx, now_ms)
+        alive = nodes.alive(tx)
         if alive:
             told = ", ".join(f"{node.id} ({node.address})" for node in alive)
             raise StoreRefused(f"these nodes are at work on the store: {told}; reset through one of them")

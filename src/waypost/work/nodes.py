@@ -196,9 +196,9 @@ class Nodes:
             self._store.wakes.wake(CHANGED, 0)
 
 
-def alive(tx: Tx, now_ms: int) -> list[Node]:
-    """Nodes that gave a sign of life lately; a shared database goes by its own clock."""
-    return [Node(*row) for row in tx.all(Q.list_alive, now=now_ms, dead_ms=DEAD_MS)]
+def alive(tx: Tx) -> list[Node]:
+    """Nodes of a shared store that gave a sign of life lately, by its own clock."""
+    return [Node(*row) for row in tx.all(Q.list_alive, dead_ms=DEAD_MS)]
 
 
 def backlog(tx: Tx, now_ms: int) -> dict[str, Any]:

@@ -16,10 +16,7 @@ RETURNING seen_at;
 -- name: list_nodes : a row each
 SELECT id, address, version, schema, started_at, seen_at FROM node ORDER BY id;
 
--- name: list_alive : who gave a sign of life lately
-SELECT id, address, version, schema, started_at, seen_at FROM node WHERE seen_at > :now - :dead_ms ORDER BY id;
-
--- name: list_alive [postgres] : by the database's clock
+-- name: list_alive [postgres] : who gave a sign of life lately, by the database's clock
 SELECT id, address, version, schema, started_at, seen_at FROM node
 WHERE seen_at > CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) - CAST(:dead_ms AS BIGINT)
 ORDER BY id;
