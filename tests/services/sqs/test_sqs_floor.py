@@ -375,3 +375,19 @@ def test_messages_are_counted_from_the_floor(world: World) -> None:
         world.delete(fifo, message)
         (message,) = world.receive(fifo, 1)
     assert world.counts(fifo) == (1, 1, 0)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_group_that_was_in_flight_is_free_at_once(world: World) -> None:
+    """Though its next message waits since long before the floor."""
+    url = world.fifo()
+    for body in "abc":
+        world.send(url, body, MessageGroupId="old", MessageDeduplicationId=body)
+    for body in "abc":
+        world.pass_s(10)
+        (message,) = world.receive(url, 1)
+        assert message["Body"] == body
+        cycle(world, url, 3, fifo=True)
+        world.pass_s(5)
+        cycle(world, url, 3, fifo=True)
+        world.delete(url, message)
