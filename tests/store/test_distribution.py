@@ -18,6 +18,7 @@ BY = {
     "sqs_group": "storage",
     "sqs_dedup": "storage",
     "sqs_attempt": "storage",
+    "sqs_floor": "storage",
     "states_execution": "machine",
     "states_history": "execution",
     "states_run": "execution",
