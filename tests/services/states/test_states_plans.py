@@ -90,6 +90,7 @@ def test_a_small_table_is_looked_into_as_a_large_one(db: psycopg.Connection[Any]
     text = "\n".join(plan)
     for place in range(20, -1, -1):
         text = text.replace(f"${place}", "$")
+    text = text.replace("(InitPlan 1).col1", "$")  # as PostgreSQL calls it from 17 on
     for wanted in WANTED[name]:
         assert wanted in text, text
     assert "Join Filter" not in text
