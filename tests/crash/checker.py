@@ -353,9 +353,10 @@ def histories(observed: Observed) -> Iterator[str]:
         for event in events:
             if not 0 <= event.get("previousEventId", 0) < event["id"]:
                 yield f"{execution.order}: event {event['id']} follows {event.get('previousEventId')}"
-        stamps = [event["timestamp"] for event in events]
-        if stamps != sorted(stamps):
-            yield f"{execution.order}: its time goes backwards"
+        for before, event in zip(events, events[1:], strict=False):
+            back_s = before["timestamp"] - event["timestamp"]
+            if back_s > 0:
+                yield f"{execution.order}: time goes back {back_s:.3f} s from {before['type']} to {event['type']}"
 
 
 def too_early(observed: Observed) -> Iterator[str]:

@@ -67,8 +67,8 @@ import threading
 
 
 def handler(event, context):
-    if event["kind"] == "slow":
-        threading.Event().wait(1)
+    if event["kind"] in ("slow", "pair"):
+        threading.Event().wait(1.5)
     return {"order": event["order"], "outcome": "priced"}
 """
 TRANSIENT = [
@@ -81,6 +81,7 @@ TRANSIENT = [
 EXPECTED = {
     "ok": Expected("SUCCEEDED", ["Sort", "Ask", "Price", "Close", "Audit", "Note", "Done"], "priced", 1),
     "slow": Expected("SUCCEEDED", ["Sort", "Pause", "Ask", "Price", "Close", "Audit", "Note", "Done"], "priced", 1),
+    "pair": Expected("SUCCEEDED", ["Sort", "Pair", "One", "Other", "Close", "Audit", "Note", "Done"], "priced", 0),
     "refused": Expected("SUCCEEDED", ["Sort", "Ask", "Refused", "Close", "Audit", "Note", "Done"], "refused", 1),
     "silent": Expected("SUCCEEDED", ["Sort", "Ask", "Unanswered", "Close", "Audit", "Note", "Done"], "unanswered", 0),
 }
@@ -93,10 +94,20 @@ def definition(work_url: str, audit_url: str) -> str:
     def end(outcome: str) -> dict[str, Any]:
         return {"Type": "Pass", "Parameters": {"order.$": "$.order", "outcome": outcome}, "Next": "Close"}
 
+    price = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": "price", "Payload.$": "$"},
+        "OutputPath": "$.Payload",
+        "Retry": [{"ErrorEquals": TRANSIENT, "IntervalSeconds": 1, "MaxAttempts": 6, "BackoffRate": 2}],
+    }
     states = {
         "Sort": {
             "Type": "Choice",
-            "Choices": [{"Variable": "$.kind", "StringEquals": "slow", "Next": "Pause"}],
+            "Choices": [
+                {"Variable": "$.kind", "StringEquals": "slow", "Next": "Pause"},
+                {"Variable": "$.kind", "StringEquals": "pair", "Next": "Pair"},
+            ],
             "Default": "Ask",
         },
         "Pause": {"Type": "Wait", "Seconds": 1, "Next": "Ask"},
@@ -115,12 +126,11 @@ def definition(work_url: str, audit_url: str) -> str:
             ],
             "Next": "Price",
         },
-        "Price": {
-            "Type": "Task",
-            "Resource": "arn:aws:states:::lambda:invoke",
-            "Parameters": {"FunctionName": "price", "Payload.$": "$"},
-            "OutputPath": "$.Payload",
-            "Retry": [{"ErrorEquals": TRANSIENT, "IntervalSeconds": 1, "MaxAttempts": 6, "BackoffRate": 2}],
+        "Price": {**price, "Next": "Close"},
+        "Pair": {
+            "Type": "Parallel",
+            "Branches": [{"StartAt": name, "States": {name: {**price, "End": True}}} for name in ("One", "Other")],
+            "OutputPath": "$[1]",
             "Next": "Close",
         },
         "Refused": end("refused"),

@@ -48,7 +48,7 @@ class Run:
         self.chance = random.Random(SEED)
         self.log = folder / "answers.jsonl"
         self.log.touch()
-        kinds = self.chance.choices(list(EXPECTED), [80, 8, 6, 6], k=self.orders)
+        kinds = self.chance.choices(list(EXPECTED), [70, 8, 10, 6, 6], k=self.orders)
         self.progress = Progress(self.orders, IN_FLIGHT_MAX, allowed)
         self.workload = Workload(nodes, self.progress, set_up(nodes.nodes[0].url, self.log), kinds)
         self.observed = self.workload.observed
