@@ -241,6 +241,28 @@ async def test_who_waits_long_for_a_lock_gets_it_in_the_end(store: PostgresStore
     assert await asyncio.gather(*writing) == [1, 1, 1]
 
 
+def test_many_rows_are_emptied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "MANY", 3)
+    url = borrow_database()
+    store = PostgresStore(url, node="a")
+    with connect(url) as other:
+
+        def storage(table: str) -> Any:
+            """Another one from when a table was cut off."""
+            return other.execute(f"SELECT pg_relation_filenode('{table}')").fetchone()
+
+        for number in range(4):
+            store.run(put(f"k{number}", "1"))
+        store.run(lambda tx: tx.run(Q.put_code, name="z", zip=b""))
+        before = storage("sts_session"), storage("lambda_code")
+        store.run(store.empty)
+        assert storage("sts_session") != before[0]
+        assert storage("lambda_code") == before[1]
+    assert store.run(lambda tx: (tx.one(Q.total), tx.one(Q.get_code, name="z"))) == ((0, None), None)
+    store.close_now()
+    return_database(url)
+
+
 # --- troubles
 
 
