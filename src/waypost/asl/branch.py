@@ -54,6 +54,8 @@ class Head(msgspec.Struct, omit_defaults=True):
     """joining: how many children may run at once (0: all)."""
     events: int = 0
     """Root only: how many history events the execution has."""
+    latest_ms: int = 0
+    """Root only: when the latest of them was."""
     ready: tuple[str, ...] = ()
     """Root only: branches to run on with at the next ``Continue``."""
     until_ms: int = 0

@@ -166,7 +166,8 @@ class Run:
     def __init__(self, states: Mapping[str, State], branches: Branches, root: Live, at_ms: int, seed: str) -> None:
         self.states = states
         self.branches = branches
-        self.at_ms = at_ms
+        # Where nodes settle two branches at once, the second to get its turn may have looked at its clock first.
+        self.at_ms = max(at_ms, root.head.latest_ms)
         self.seed = seed
         self.root = root
         self.history: list[dict[str, Any]] = []
@@ -278,7 +279,7 @@ class Run:
         number = root.events + 1
         if number >= EVENTS_MAX and not kind.startswith("Execution"):
             raise HistoryFull(previous)
-        root.events = number
+        root.events, root.latest_ms = number, self.at_ms
         event: dict[str, Any] = {
             "timestamp": self.at_ms,
             "type": kind,

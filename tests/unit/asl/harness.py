@@ -160,6 +160,8 @@ class Driver:
 def check_history(history):
     assert [event["id"] for event in history] == list(range(1, len(history) + 1))
     assert all(event["previousEventId"] < event["id"] for event in history)
+    stamps = [event["timestamp"] for event in history]
+    assert stamps == sorted(stamps)
 
 
 def run(definition, value=None, script: Script = nothing_runs, text=None):

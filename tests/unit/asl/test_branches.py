@@ -113,6 +113,18 @@ def test_what_is_aborted_is_abandoned_and_its_late_answer_dropped():
     assert [change.head.state for change in step.changed] == ["After"]
 
 
+def test_time_does_not_go_back_where_the_second_to_settle_looked_at_its_clock_first():
+    task = {"Type": "Task", "Resource": LAMBDA, "End": True}
+    driver = Driver(machine(parallel(task, task, End=True)), script=answers(None, None))
+    driver.start()
+    for by_ms, done in zip((9_000, 2_000), driver.tasks, strict=True):
+        at_ms = START_MS + by_ms
+        driver.apply(TaskSettled(at_ms=at_ms, seed="x", branch=done.branch, attempt=done.attempt, output="1"))
+    assert driver.output == [1, 1]
+    check_history(driver.history)
+    assert driver.history[-1]["timestamp"] == START_MS + 9_000
+
+
 def test_a_runtime_error_in_a_branch_ends_the_execution():
     broken = {"Type": "Pass", "Parameters": {"x.$": "$.nope"}, "End": True}
     catch = [{"ErrorEquals": ["States.ALL"], "Next": "C"}]

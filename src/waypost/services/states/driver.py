@@ -265,7 +265,8 @@ def _save(rows: Rows, finish: Finish | None, *, stored_execution: bool) -> None:
     rows.end()
     if stored_execution:
         tx.send(
-            Q.end_execution, machine=rows.ref.machine, id=rows.ref.id, status=finish.status, now=ctx.now_ms,
+            Q.end_execution, machine=rows.ref.machine, id=rows.ref.id, status=finish.status,
+            now=rows.history[-1]["timestamp"],
             error=reasons.stored(finish.error), cause=reasons.stored(finish.cause), output=finish.output,
         )  # fmt: skip
     if rows.doomed:
