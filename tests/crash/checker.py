@@ -1,5 +1,6 @@
 """Judges what clients saw of a server that was killed again and again. Knows the promises, nothing of the server."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -353,7 +354,7 @@ def histories(observed: Observed) -> Iterator[str]:
         for event in events:
             if not 0 <= event.get("previousEventId", 0) < event["id"]:
                 yield f"{execution.order}: event {event['id']} follows {event.get('previousEventId')}"
-        for before, event in zip(events, events[1:], strict=False):
+        for before, event in itertools.pairwise(events):
             back_s = before["timestamp"] - event["timestamp"]
             if back_s > 0:
                 yield f"{execution.order}: time goes back {back_s:.3f} s from {before['type']} to {event['type']}"
