@@ -5,61 +5,65 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.services.sns.world import World
 from tests.stores import KINDS
 
 COLOURS = ("red", "green", "blue")
 QUEUES = 4
+WANTS = st.none() | st.sampled_from(COLOURS)
+KEYS = st.tuples(st.integers(0, 1), st.integers(0, QUEUES - 1))
+"""A topic and a queue."""
 
 
 class Topics(RuleBasedStateMachine):
     """A standard and a FIFO topic over the same few queues."""
 
     kind = "sqlite"
-    subscriptions: Bundle[tuple[int, int]] = Bundle("subscriptions")
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(kind=self.kind)
+        self.world = World(kind=self.kind, keyed=True)
         self.topics = [self.world.topic(), self.world.fifo(ContentBasedDeduplication="true")]
         self.queues = [self.world.queue(f"q{number}") for number in range(QUEUES)]
         self.live: dict[tuple[int, int], dict[str, Any]] = {}
         self.expected: list[list[tuple[str, bool]]] = [[] for _ in self.queues]
         self.published = 0
 
-    @rule(
-        target=subscriptions, topic=st.integers(0, 1), queue=st.integers(0, QUEUES - 1), raw=st.booleans(),
-        wants=st.none() | st.sampled_from(COLOURS),
-    )  # fmt: skip
-    def subscribe(self, topic: int, queue: int, raw: bool, wants: str | None) -> tuple[int, int]:
-        key = (topic, queue)
+    @initialize(wants=st.lists(WANTS, min_size=2 * QUEUES, max_size=2 * QUEUES), raw=st.booleans())
+    def begin(self, wants: list[str | None], raw: bool) -> None:
+        for number, wanted in enumerate(wants):
+            self.subscribe((number % 2, number // 2), raw, wanted)
+
+    @rule(key=KEYS, raw=st.booleans(), wants=WANTS)
+    def subscribe(self, key: tuple[int, int], raw: bool, wants: str | None) -> None:
+        topic, queue = key
         if key not in self.live:
             attributes = {"RawMessageDelivery": "true" if raw else "false"}
             if wants is not None:
                 attributes["FilterPolicy"] = json.dumps({"colour": [wants]})
             arn = self.world.subscribe(self.topics[topic], self.queues[queue], **attributes)
             self.live[key] = {"arn": arn, "raw": raw, "wants": wants}
-        return key
 
-    @rule(key=subscriptions, raw=st.booleans())
+    @rule(key=KEYS, raw=st.booleans())
     def change_delivery(self, key: tuple[int, int], raw: bool) -> None:
         if key in self.live:
             self.world.set_subscription(self.live[key]["arn"], "RawMessageDelivery", "true" if raw else "false")
             self.live[key]["raw"] = raw
 
-    @rule(key=subscriptions, wants=st.none() | st.sampled_from(COLOURS))
+    @rule(key=KEYS, wants=WANTS)
     def change_policy(self, key: tuple[int, int], wants: str | None) -> None:
         if key in self.live:
             policy = "{}" if wants is None else json.dumps({"colour": [wants]})
             self.world.set_subscription(self.live[key]["arn"], "FilterPolicy", policy)
             self.live[key]["wants"] = wants
 
-    @rule(key=consumes(subscriptions))
+    @rule(key=KEYS)
     def leave(self, key: tuple[int, int]) -> None:
         if key in self.live:
             self.world("Unsubscribe", SubscriptionArn=self.live.pop(key)["arn"])
 
+    @precondition(lambda self: self.published > 20)
     @rule(topic=st.integers(0, 1))
     def make_anew(self, topic: int) -> None:
         self.world("DeleteTopic", TopicArn=self.topics[topic])

@@ -1,5 +1,6 @@
 """SNS and SQS on a store of their own and a clock that is moved by hand."""
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from waypost.ids import RandomIds
 from waypost.registry import Registry
 from waypost.service import Again, Caller, Context, Job, Params, Perform, Service
 from waypost.services import sns, sqs
+from waypost.services.sns import keys, signing
 from waypost.store.store import Tx
 from waypost.work.jobs import Q as JOBS
 
@@ -24,10 +26,16 @@ START_MS = 1_700_000_000_000
 INBOX = {"email": "inbox", "sms": "inbox", "application": "inbox", "sender": "sns@example.com", "sandbox": False}
 
 
+@functools.cache
+def _key() -> keys.KeyPair:
+    return keys.generate(START_MS)
+
+
 class World:
     """A store, a clock, and the operations of SNS and SQS as a client calls them."""
 
-    def __init__(self, path: str = ":memory:", seed: int = 7, kind: str = "sqlite") -> None:
+    def __init__(self, path: str = ":memory:", seed: int = 7, kind: str = "sqlite", *, keyed: bool = False) -> None:
+        """``keyed``: with a signing key from the start, which takes longer to make than most tests."""
         self.store = new_store(kind, path)
         self.channels: dict[str, Any] = dict(INBOX)
         outside = Service("outside", "", {"waypost:Channels": lambda _tx, _ctx, _request: self.channels})
@@ -36,6 +44,9 @@ class World:
         self.ids = RandomIds(seed)
         self.performed: list[Any] = []
         """What jobs wanted done outside."""
+        if keyed:
+            key = _key()
+            self.store.run(lambda tx: tx.run(signing.Q.insert_key, id=1, created_at=START_MS, **key._asdict()))
 
     def context(self, account: str = ACCOUNT, *, signed: bool = True, trace: str = "", region: str = REGION) -> Context:
         return Context(
