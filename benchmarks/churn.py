@@ -94,7 +94,7 @@ class Churn:
         self._queue = created["QueueUrl"]
         if backlog and not self._groups:
             await self._send()
-            database.backlog(self._url, backlog)
+            await asyncio.to_thread(database.backlog, self._url, backlog)
             return
         for _ in range(backlog // CLIENTS):
             await asyncio.gather(*(self._send() for _ in range(CLIENTS)))
@@ -152,7 +152,7 @@ class Churn:
             ).fetchone()
             for name, value in PLANS.items():
                 connection.execute(f"SET {name} = '{value}'")
-            claims = list(self._explained(connection, Q.claim_group if self._groups else Q.claim_message))
+            claims = list(self._explained(connection, Q.free_group if self._groups else Q.claim_message))
             looks = list(self._explained(connection, Q.next_available if self._groups else Q.next_visible))
         return Look(
             perf_counter() - began_s, rate, pages, int(row[0]) if row else 0,

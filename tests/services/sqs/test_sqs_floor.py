@@ -72,7 +72,7 @@ def buffers(world: World, query: Any) -> int:
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
-@pytest.mark.parametrize(("fifo", "query", "most"), [(False, Q.claim_message, 60), (True, Q.claim_group, 30)])
+@pytest.mark.parametrize(("fifo", "query", "most"), [(False, Q.claim_message, 60), (True, Q.free_group, 30)])
 def test_a_claim_does_not_walk_over_what_is_gone(world: World, *, fifo: bool, query: Any, most: int) -> None:
     """Though a snapshot keeps every entry; without the floor it visits as many pages as there were cycles."""
     url = world.fifo() if fifo else world.queue()

@@ -285,7 +285,7 @@ class FifoMachine(QueueMachine):
         rows = sql(
             self.world.store,
             "SELECT g.available_at, (SELECT visible_at FROM sqs_message m WHERE m.storage = g.storage"
-            " AND m.group_id = g.group_id ORDER BY sequence LIMIT 1) FROM sqs_group g",
+            " AND m.group_id = g.group_id ORDER BY sequence LIMIT 1) FROM sqs_group g WHERE available_at > 0",
         )
         for available_at, visible_at in rows:
             # One that was free when it was looked at is so from that moment on.

@@ -7,7 +7,7 @@ message that was received too often moves to the dead-letter queue in the same t
 from typing import Any, NamedTuple
 
 from waypost.service import Context
-from waypost.services.sqs import floor
+from waypost.services.sqs import floor, groups
 from waypost.services.sqs.groups import settle
 from waypost.services.sqs.limits import CLAIM_ROUNDS_MAX
 from waypost.services.sqs.queries import Q
@@ -151,7 +151,7 @@ class _Graveyard:
         row_id, sequence, dedup_id = message.id, message.sequence, message.dedup_id
         if target.fifo:
             row_id = self._ctx.ids.row(now_ms)
-            sequence = enter_group(self._tx, target, str(message.group_id), row_id, now_ms)
+            sequence = groups.enter(self._tx, self._ctx, target, str(message.group_id), row_id, now_ms)
             dedup_id = message.message_id
         if message.body is None:
             where = {"id": message.id, "storage": self._queue.storage}
@@ -166,13 +166,6 @@ class _Graveyard:
             source_arn=self._queue.arn, attributes=message.attributes, body=message.body,
         )  # fmt: skip
         self._tx.wake(target.wake_key)
-
-
-def enter_group(tx: Tx, queue: Queue, group_id: str, row_id: int, visible_at_ms: int) -> int:
-    """Take the next sequence number of a group: the row id, unless the group is ahead of the clock."""
-    row = tx.one(Q.enter_group, storage=queue.storage, group_id=group_id, sequence=row_id, available_at=visible_at_ms)
-    assert row is not None  # noqa: S101 (an upsert answers its row)
-    return int(row[0])
 
 
 class _Groups:
@@ -193,25 +186,22 @@ class _Groups:
         # A visibility timeout of zero hides nothing; yet no group is to be taken twice.
         hidden_until_ms = max(self._hidden_until_ms, self._ctx.now_ms + 1)
         more = True
-        due_ms: list[int] = []
+        due_ms: int | None = None
         for _ in range(self._limit + CLAIM_ROUNDS_MAX):
             if len(delivered) == self._limit:
                 break
-            row = self._tx.one(
-                Q.claim_group, storage=self._queue.storage, now=self._ctx.now_ms, hidden_until=hidden_until_ms,
-                horizon=0, ahead=self._ctx.now_ms + floor.SKEW_MS,
-            )  # fmt: skip
-            if row is None:
+            group = groups.claim(self._tx, self._ctx, self._queue, hidden_until_ms)
+            if group is None:
                 more = False
                 break
-            group_id, head, *due_ms = row
-            delivered += self._take(group_id, head, self._limit - len(delivered))
+            due_ms = group.floor_due_ms
+            delivered += self._take(group.group_id, group.head, self._limit - len(delivered))
         if hidden_until_ms != self._hidden_until_ms:
             for group_id in {str(message.group_id) for message in delivered}:
                 settle(self._tx, self._ctx, self._queue, group_id)
-        if due_ms:
+        if self._tx.shared and due_ms is not None:
             ids = [message.id for message in delivered]
-            floor.after_claim(self._tx, self._ctx, self._queue, ids, due_ms[0], hidden_until_ms)
+            floor.after_claim(self._tx, self._ctx, self._queue, ids, due_ms, hidden_until_ms)
         return Claim(delivered, more)
 
     def _take(self, group_id: str, head: int, wanted: int) -> list[Delivered]:

@@ -128,9 +128,9 @@ def _raise_late(tx: Tx, queue: Queue, moved: _Floor, where: dict[str, Any]) -> _
         limit=LATE_MAX, **where,
     )  # fmt: skip
     now_ms = where["now"]
-    for (found,) in rows:
+    for found, *turn in rows:
         if queue.fifo:
-            tx.send(Q.raise_group, storage=queue.storage, group_id=found, now=now_ms)
+            tx.send(Q.raise_group, storage=queue.storage, group_id=found, turn=turn[0], now=now_ms)
         else:
             tx.send(Q.raise_message, storage=queue.storage, id=found, now=now_ms)
     if rows:

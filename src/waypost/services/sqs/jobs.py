@@ -13,6 +13,7 @@ from waypost.services.sqs.limits import (
     DEDUP_MS,
     EXPIRE_PAUSE_MS,
     FORGET_PAUSE_MS,
+    GROUP_REST_MS,
     NAME_REST_MS,
     PURGE_AGAIN_FACTOR,
     PURGE_AGAIN_MS,
@@ -53,23 +54,20 @@ def expire(tx: Tx, ctx: Context, job: Job) -> JobResult:
     # What an earlier run deleted is not looked for again: its index entries may lie there for long. The lag is for
     # transactions that were late then.
     since_ms = named.get("since_ms", 0) - CLEAN_LAG_MS
-    full = _delete_messages(tx, ctx, queue, max(0, oldest_kept(since_ms, retention_ms)))
-    if queue.fifo:
-        full |= _forget(tx, queue.storage, since_ms, ctx.now_ms)
-    if full:
-        return Again(ctx.now_ms)
-    run_at_ms = _next_expiry_ms(tx, ctx, queue, ctx.now_ms, pause_ms=EXPIRE_PAUSE_MS)
-    return Again(run_at_ms, {**named, "since_ms": ctx.now_ms})
-
-
-def _delete_messages(tx: Tx, ctx: Context, queue: Queue, after: int) -> bool:
-    """Delete expired messages; answers whether there may be more."""
-    oldest = oldest_kept(ctx.now_ms, queue.settings.retention_ms)
-    rows = _delete_oldest(tx, queue.storage, after, oldest)
+    after = max(0, oldest_kept(since_ms, retention_ms), named.get("after", 0))
+    rows = _delete_oldest(tx, queue.storage, after, oldest_kept(ctx.now_ms, retention_ms))
+    full = len(rows) == CLEAN_BATCH_MAX
     if queue.fifo:
         for group_id in {row[1] for row in rows}:
             settle(tx, ctx, queue, group_id)
-    return len(rows) == CLEAN_BATCH_MAX
+        full |= _forget(tx, queue.storage, since_ms, ctx.now_ms)
+        if tx.shared:
+            idle = oldest_kept(since_ms, GROUP_REST_MS), oldest_kept(ctx.now_ms, GROUP_REST_MS)
+            full |= _forget(tx, queue.storage, *idle, _EMPTY_GROUPS)
+    if full:
+        return Again(ctx.now_ms, {**named, "after": rows[-1][0] if rows else after})
+    run_at_ms = _next_expiry_ms(tx, ctx, queue, ctx.now_ms, pause_ms=EXPIRE_PAUSE_MS)
+    return Again(run_at_ms, {**named, "since_ms": ctx.now_ms, "after": 0})
 
 
 def _delete_oldest(tx: Tx, storage: int, after: int, before: int) -> list[Row]:
@@ -84,15 +82,17 @@ def _delete_oldest(tx: Tx, storage: int, after: int, before: int) -> list[Row]:
 
 
 _FORGETTING = ((Q.last_dedup, Q.delete_dedups), (Q.last_attempt, Q.delete_attempts))
+_GROUPS = ((Q.last_group, Q.delete_groups),)
+_EMPTY_GROUPS = ((Q.last_empty_group, Q.delete_empty_groups),)
 
 
-def _forget(tx: Tx, storage: int, since_ms: int, until_ms: int, queries: Sequence[tuple[Query, Query]] = ()) -> bool:
-    """Delete what a FIFO queue remembers of a time; answers whether there is more."""
+def _forget(tx: Tx, storage: int, since: int, until: int, queries: Sequence[tuple[Query, Query]] = _FORGETTING) -> bool:
+    """Delete what a FIFO queue remembers from one time to another; answers whether there is more."""
     full = False
-    for last, delete in queries or _FORGETTING:
-        row = tx.one(last, storage=storage, since=since_ms, limit=CLEAN_BATCH_MAX)
-        more = row is not None and row[0] < until_ms
-        tx.send(delete, storage=storage, since=since_ms, until=row[0] if more and row else until_ms)
+    for last, delete in queries:
+        row = tx.one(last, storage=storage, since=since, limit=CLEAN_BATCH_MAX)
+        more = row is not None and row[0] < until
+        tx.send(delete, storage=storage, since=since, until=row[0] if more and row else until)
         full |= more
     return full
 
@@ -125,7 +125,9 @@ def purge(tx: Tx, ctx: Context, job: Job) -> JobResult:
     storage, pause_ms = payload["storage"], payload.get("pause_ms", PURGE_AGAIN_MS[0])
     after = payload.get("after", 0)
     rows = _delete_oldest(tx, storage, after, AFTER_ALL)
-    full = _forget(tx, storage, 0, AFTER_ALL, (*_FORGETTING, (Q.last_group, Q.delete_groups)))
+    full = _forget(tx, storage, 0, AFTER_ALL, _FORGETTING + _GROUPS)
+    if tx.shared:
+        full |= _forget(tx, storage, -1, AFTER_ALL, _EMPTY_GROUPS)
     if full or len(rows) == CLEAN_BATCH_MAX:
         # What was deleted is not looked for again: its index entries may lie there for long.
         return Again(ctx.now_ms, {**payload, "after": rows[-1][0] if rows else after})

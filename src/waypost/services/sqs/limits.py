@@ -70,6 +70,8 @@ EXPIRE_PAUSE_MS = 1_000
 in flight may hold its FIFO group back for so long."""
 FORGET_PAUSE_MS = 60_000
 """Least time between two clean-ups of deduplication ids and receive attempts, which are not looked at once expired."""
+GROUP_REST_MS = 60_000
+"""How long a FIFO group's row stays on PostgreSQL at least after the last message that was sent to it."""
 CLEAN_LAG_MS = 600_000
 """How far behind the end of the clean-up before a clean-up begins: for what was committed late. What is later than
 that keeps its disk space until its queue is purged or deleted."""

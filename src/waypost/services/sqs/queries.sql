@@ -62,8 +62,8 @@ WHERE id IN (
 RETURNING id, receives, received_at, sent_at, message_id, sender, group_id, sequence, dedup_id, trace, source_arn,
   attributes, body;
 
--- name: claim_messages [postgres] : hide_message follows for each: while the table is small the planner would walk it for
--- an UPDATE of several, and keep that plan
+-- name: claim_messages [postgres] : hide_message follows for each: while the table is small the planner would choose to
+-- walk it for an UPDATE of several, and keep that plan
 SELECT id, receives + 1, COALESCE(received_at, :now), sent_at, message_id, sender, group_id, sequence, dedup_id, trace,
   source_arn, attributes, body,
   COALESCE((SELECT due_at FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1), 0)
@@ -126,64 +126,57 @@ SELECT message_id, sequence FROM sqs_dedup WHERE storage = :storage AND key = :k
 -- name: set_dedup_sequence : the group was ahead of the clock
 UPDATE sqs_dedup SET sequence = :sequence WHERE storage = :storage AND key = :key;
 
--- name: enter_group : takes the next number; where nodes send at once, this row is what puts them in order
+-- name: enter_group [sqlite] : takes the next number
 INSERT INTO sqs_group (storage, group_id, sequence, available_at)
 VALUES (:storage, :group_id, :sequence, :available_at)
 ON CONFLICT (storage, group_id) DO UPDATE SET sequence =
   CASE WHEN sqs_group.sequence >= excluded.sequence THEN sqs_group.sequence + 1 ELSE excluded.sequence END
 RETURNING sequence;
 
--- name: enter_group [postgres] : a new group's messages begin here
-INSERT INTO sqs_group (storage, group_id, sequence, available_at, head)
-VALUES (:storage, :group_id, :sequence, :available_at, :sequence)
-ON CONFLICT (storage, group_id) DO UPDATE SET sequence =
-  CASE WHEN sqs_group.sequence >= excluded.sequence THEN sqs_group.sequence + 1 ELSE excluded.sequence END
-RETURNING sequence;
-
--- name: claim_group : the one that has been free for longest
+-- name: claim_group [sqlite] : the one that has been free for longest
 UPDATE sqs_group SET available_at = :hidden_until
 WHERE storage = :storage AND group_id = (
-  SELECT group_id FROM sqs_group WHERE storage = :storage AND available_at <= :now
-  ORDER BY available_at LIMIT 1 {skip_locked})
-RETURNING group_id, 0;
+  SELECT group_id FROM sqs_group WHERE storage = :storage AND available_at <= :now ORDER BY available_at LIMIT 1)
+RETURNING group_id;
 
--- name: claim_group [postgres]
-UPDATE sqs_group SET available_at = :hidden_until
-WHERE storage = :storage AND group_id = (
-  SELECT group_id FROM sqs_group
-  WHERE storage = :storage AND available_at > 0 AND available_at <= :now AND available_at > GREATEST(:horizon, (
-      SELECT CASE WHEN moved_at > :ahead THEN 0 ELSE floor END FROM sqs_floor WHERE storage = :storage
-      ORDER BY seq DESC LIMIT 1))
-  ORDER BY available_at LIMIT 1 {skip_locked})
-RETURNING group_id, head,
-  COALESCE((SELECT due_at FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1), 0);
-
--- name: lock_group : before settle_group, whose look at the messages must come after every other node's commit
-SELECT 0 FROM sqs_group WHERE storage = :storage AND group_id = :group_id;
-
--- name: lock_group [postgres]
-SELECT head FROM sqs_group WHERE storage = :storage AND group_id = :group_id {for_update};
-
--- name: settle_group : after its first message may have changed; one that is free is so from now on
+-- name: settle_group [sqlite] : after its first message may have changed; one that is free is so from now on
 UPDATE sqs_group SET available_at = COALESCE((
   SELECT CASE WHEN visible_at < :now THEN :now ELSE visible_at END FROM sqs_message
   WHERE storage = :storage AND group_id = :group_id AND sequence IS NOT NULL ORDER BY sequence LIMIT 1), -1)
 WHERE storage = :storage AND group_id = :group_id
 RETURNING available_at;
 
--- name: settle_group [postgres] : its first message is looked for from where it was last
-UPDATE sqs_group SET
-  available_at = COALESCE((
-    SELECT GREATEST(visible_at, :now) FROM sqs_message
-    WHERE storage = :storage AND group_id = :group_id AND sequence >= :head ORDER BY sequence LIMIT 1), -1),
-  head = COALESCE((
-    SELECT sequence FROM sqs_message
-    WHERE storage = :storage AND group_id = :group_id AND sequence >= :head ORDER BY sequence LIMIT 1), :head)
-WHERE storage = :storage AND group_id = :group_id
-RETURNING available_at;
-
--- name: delete_group : it is empty
+-- name: delete_group [sqlite] : it is empty
 DELETE FROM sqs_group WHERE storage = :storage AND group_id = :group_id;
+
+-- name: lock_group [postgres] : where nodes send at once this row puts them in order; whoever looks after this at a
+-- group's messages sees what every other node has committed
+SELECT turn, sequence, available_at, head FROM sqs_group WHERE storage = :storage AND group_id = :group_id
+ORDER BY turn DESC LIMIT 1 {for_update};
+
+-- name: begin_group [postgres] : empty; of two at once one waits, for both begin with the same turn
+INSERT INTO sqs_group (storage, group_id, turn, sequence, available_at, head) VALUES (:storage, :group_id, 0, 0, 0, 0)
+ON CONFLICT (storage, group_id, turn) DO NOTHING;
+
+-- name: delete_begun_group [postgres] : another was there already
+DELETE FROM sqs_group WHERE storage = :storage AND group_id = :group_id AND turn = 0;
+
+-- name: free_group [postgres] : the one that has been free for longest
+SELECT group_id, turn, sequence, head,
+  COALESCE((SELECT due_at FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1), 0)
+FROM sqs_group
+WHERE storage = :storage AND available_at > 0 AND available_at <= :now AND available_at > COALESCE((
+    SELECT CASE WHEN moved_at > :ahead THEN 0 ELSE floor END FROM sqs_floor WHERE storage = :storage
+    ORDER BY seq DESC LIMIT 1), 0)
+ORDER BY available_at LIMIT 1 {skip_locked};
+
+-- name: put_group [postgres] : one that is locked
+UPDATE sqs_group SET turn = :next_turn, sequence = :sequence, available_at = :available_at, head = :head
+WHERE storage = :storage AND group_id = :group_id AND turn = :turn;
+
+-- name: first_of_group [postgres] : its first message
+SELECT visible_at, sequence FROM sqs_message
+WHERE storage = :storage AND group_id = :group_id AND sequence >= :head ORDER BY sequence LIMIT 1;
 
 -- name: next_available : when time alone brings a group
 SELECT available_at FROM sqs_group WHERE storage = :storage ORDER BY available_at LIMIT 1;
@@ -369,6 +362,13 @@ ORDER BY available_at LIMIT 1 OFFSET :limit;
 DELETE FROM sqs_group
 WHERE storage = :storage AND available_at > 0 AND available_at > :since AND available_at <= :until;
 
+-- name: last_empty_group [postgres] : as last_dedup
+SELECT sequence FROM sqs_group WHERE storage = :storage AND available_at = 0 AND sequence > :since
+ORDER BY sequence LIMIT 1 OFFSET :limit;
+
+-- name: delete_empty_groups [postgres] : they have been empty for a while
+DELETE FROM sqs_group WHERE storage = :storage AND available_at = 0 AND sequence > :since AND sequence <= :until;
+
 
 -- The floor of a storage, on PostgreSQL alone: floor.py says what it is for.
 
@@ -404,17 +404,17 @@ FROM sqs_floor WHERE storage = :storage AND seq = (
   SELECT seq FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1) {skip_locked};
 
 -- name: late_groups [postgres] : below the floor, so committed after it was found; each age is looked at once
-SELECT late.group_id FROM (
+SELECT late.group_id, late.turn FROM (
   VALUES (CAST(1000 AS BIGINT)), (4000), (16000), (64000), (256000), (1024000), (4096000), (16384000), (65536000),
     (262144000), (1048576000)) AS rung (age)
 CROSS JOIN LATERAL (
-  SELECT group_id FROM sqs_group
+  SELECT group_id, turn FROM sqs_group
   WHERE storage = :storage AND available_at > 0 AND available_at > GREATEST(:horizon, :looked_at - rung.age)
     AND available_at <= LEAST(:now - rung.age, :floor)
   ORDER BY available_at LIMIT :limit {skip_locked}) AS late;
 
 -- name: raise_group [postgres] : to where it is found
-UPDATE sqs_group SET available_at = :now WHERE storage = :storage AND group_id = :group_id;
+UPDATE sqs_group SET available_at = :now WHERE storage = :storage AND group_id = :group_id AND turn = :turn;
 
 -- name: floor_due [postgres] : whether it is to be moved
 SELECT due_at FROM sqs_floor WHERE storage = :storage ORDER BY seq DESC LIMIT 1;

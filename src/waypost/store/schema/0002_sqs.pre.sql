@@ -82,17 +82,29 @@ CREATE INDEX sqs_message_group ON sqs_message (storage, group_id, sequence) WHER
 
 -- One row for each group of a FIFO queue that has messages. available_at is when the group's first message may be
 -- received, as it was seen last: a group in flight is passed over by one index, however many groups there are.
-CREATE TABLE sqs_group (
+{sqlite} CREATE TABLE sqs_group (
   storage BIGINT NOT NULL,
   group_id TEXT NOT NULL,
   sequence BIGINT NOT NULL,      -- of the last message sent to it
   available_at BIGINT NOT NULL,
   PRIMARY KEY (storage, group_id)
 ) {without_rowid};
--- The first message's sequence number is not below this: what was before it is gone, and its entries need no look.
-{postgres} ALTER TABLE sqs_group ADD COLUMN head BIGINT NOT NULL DEFAULT 0;
 {sqlite} CREATE INDEX sqs_group_available ON sqs_group (storage, available_at);
+
+-- On PostgreSQL each change of a group takes a greater turn, and the greatest counts: the index entries of what the row
+-- was before stay until a vacuum, and who looks from the end meets none of them (services/sqs/groups.py). A group that
+-- has become empty stays for a while.
+{postgres} CREATE TABLE sqs_group (
+  storage BIGINT NOT NULL,
+  group_id TEXT NOT NULL,
+  turn BIGINT NOT NULL,
+  sequence BIGINT NOT NULL,
+  available_at BIGINT NOT NULL,  -- 0: it is empty
+  head BIGINT NOT NULL,          -- no message of it has a lower sequence number
+  PRIMARY KEY (storage, group_id, turn)
+);
 {postgres} CREATE INDEX sqs_group_available ON sqs_group (storage, available_at) WHERE available_at > 0;
+{postgres} CREATE INDEX sqs_group_empty ON sqs_group (storage, sequence) WHERE available_at = 0;
 
 -- What was sent to a FIFO queue in the last five minutes.
 CREATE TABLE sqs_dedup (

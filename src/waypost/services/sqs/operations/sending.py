@@ -4,8 +4,7 @@ from typing import Any, NamedTuple
 
 from waypost.aws.errors import AwsError
 from waypost.service import Context, Operation, Params
-from waypost.services.sqs import errors
-from waypost.services.sqs.delivery import enter_group
+from waypost.services.sqs import errors, groups
 from waypost.services.sqs.limits import BATCH_BYTES_MAX, DEDUP_MS, DELAY_S_MAX, INLINE_BYTES_MAX
 from waypost.services.sqs.operations.batches import check_entries
 from waypost.services.sqs.queries import Q
@@ -168,7 +167,7 @@ def keep_fifo(tx: Tx, ctx: Context, queue: Queue, draft: Draft, message_id: str,
         original = tx.one(Q.get_dedup, **named)
         assert original is not None  # noqa: S101 (it is why nothing changed)
         return original[0], original[1]
-    sequence = enter_group(tx, queue, group_id, row_id, ctx.now_ms + draft.delay_ms)
+    sequence = groups.enter(tx, ctx, queue, group_id, row_id, ctx.now_ms + draft.delay_ms)
     if sequence != row_id:
         tx.run(Q.set_dedup_sequence, sequence=sequence, **named)
     keep(tx, ctx, queue, draft, message_id, digest, row_id, sequence)
