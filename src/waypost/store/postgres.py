@@ -54,6 +54,12 @@ with 2, 4,300 with 4, 2,900 with 8. A database far away wants more.
 """
 BATCH_MAX = 16
 """Operations in one transaction. What they lock stays locked until all of them have run."""
+TOGETHER = 8
+"""So many share a transaction before another connection is used: each costs a BEGIN, a commit and a sync.
+
+Measured in turns (node and PostgreSQL 15 on two busy cores, 16 clients over HTTP; CPU time of a cycle of send, receive
+and delete): 1.07 ms with 1, 0.94 with 4, 0.83 with 8; callbacks 3.2, 2.9 and 2.9 ms.
+"""
 QUEUE_MAX = 20_000
 """Operations that may wait for a connection; beyond it the answer is 503 at once."""
 ANSWER_S = 35.0
@@ -248,6 +254,7 @@ class PostgresStore:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hub: greenlet.greenlet | None = None
         self._later = 0
+        self._gathering = False
         self._closed = False
         self._down_until_ns = 0
         self._backoff_s = BACKOFF_S[0]
@@ -280,8 +287,15 @@ class PostgresStore:
             future.set_exception(StoreUnavailable(f"{QUEUE_MAX} operations wait for the database"))
         else:
             self._queue.append(_Work(work, future))
-            self._pump()
+            if not self._gathering:
+                # What arrives in the same moment goes together.
+                self._gathering = True
+                loop.call_soon(self._gathered)
         return future
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        self._pump()
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
         """The first operation on an event loop."""
@@ -419,9 +433,9 @@ class PostgresStore:
 
     def _take(self) -> list[_Work]:
         """One connection's fair share of what waits."""
-        share = min(BATCH_MAX, -(-len(self._queue) // max(1, len(self._sessions))))
+        share = min(BATCH_MAX, max(TOGETHER, -(-len(self._queue) // max(1, len(self._sessions)))))
         batch: list[_Work] = []
-        while self._queue and len(batch) < max(1, share):
+        while self._queue and len(batch) < share:
             if self._queue[0].alone and batch:
                 break
             work = self._queue.popleft()
