@@ -254,7 +254,7 @@ class PostgresStore:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hub: greenlet.greenlet | None = None
         self._later = 0
-        self._gathering = False
+        self._pumping = False
         self._closed = False
         self._down_until_ns = 0
         self._backoff_s = BACKOFF_S[0]
@@ -287,15 +287,8 @@ class PostgresStore:
             future.set_exception(StoreUnavailable(f"{QUEUE_MAX} operations wait for the database"))
         else:
             self._queue.append(_Work(work, future))
-            if not self._gathering:
-                # What arrives in the same moment goes together.
-                self._gathering = True
-                loop.call_soon(self._gathered)
+            self._pump_soon()
         return future
-
-    def _gathered(self) -> None:
-        self._gathering = False
-        self._pump()
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
         """The first operation on an event loop."""
@@ -322,17 +315,22 @@ class PostgresStore:
             "waiting": len(self._queue) + self._later,
         }
 
+    def _pump_soon(self) -> None:
+        """What arrives in one round of the event loop is given out together."""
+        if not self._pumping and self._loop is not None and not self._loop.is_closed():
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
     def _pump(self) -> None:
-        """Give what waits to whoever is free; have a connection made where nobody is."""
+        """Give what waits to whoever is free; have a connection made where nobody is. Called by the loop alone."""
+        self._pumping = False
         if self._closed:
             return
-        if greenlet.getcurrent() is not self._hub:
-            self._hub_soon(self._pump)  # who switches from another greenlet would not be switched back to
-            return
-        while self._queue and self._idle:
+        self._forget_lost()
+        while self._idle and (batch := self._take()):
             session, tx = self._idle.pop()
-            # Back in the hub when the greenlet first waits, or is done.
-            greenlet.greenlet(self._serve, self._hub).switch(session, tx)
+            # Back here when the greenlet first waits, or is done.
+            greenlet.greenlet(self._serve, self._hub).switch(session, tx, batch)
         if not self._queue or len(self._sessions) + len(self._opening) >= self._connections_max:
             return
         if monotonic_ns() >= self._down_until_ns:
@@ -373,7 +371,8 @@ class PostgresStore:
         log.warning("%s", self._why_down)
         self._down_until_ns = monotonic_ns() + int(self._backoff_s * 1e9)
         self._backoff_s = min(self._backoff_s * 2, BACKOFF_S[1])
-        self._hub_soon(self._give_up)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon(self._give_up)
 
     def _give_up(self) -> None:
         """Where no connection is left, nor about to be made, nobody waits for one."""
@@ -400,40 +399,39 @@ class PostgresStore:
             return
         session.timeout_s = ANSWER_S
         self._backoff_s = BACKOFF_S[0]
-        self._serve(session, PostgresTx(session, self._texts))
+        self._free(session, PostgresTx(session, self._texts))
 
-    def _serve(self, session: Session, tx: PostgresTx) -> None:
-        """Run what waits, transaction after transaction, until nothing does or the connection is lost."""
-        while session.lost is None and (batch := self._take()):
-            started_ns = monotonic_ns()
-            try:
-                self._attempt(session, tx, batch)
-            except Exception as fault:  # whatever it is, nobody must wait for ever
-                log.exception("a transaction ended by a fault of ours")
-                session.lose(f"a fault of ours: {fault}")
-                for work in batch:
-                    _fail(work, fault)
-            if session.retired:
-                session.lose("it is of no use any more")
-            took_ns = monotonic_ns() - started_ns
-            if took_ns > SLOW_OPERATION_NS:
-                log.warning("a transaction of %d operations took %d ms", len(batch), took_ns // 1_000_000)
+    def _serve(self, session: Session, tx: PostgresTx, batch: list[_Work]) -> None:
+        """Run operations in a transaction."""
+        started_ns = monotonic_ns()
+        try:
+            self._attempt(session, tx, batch)
+        except Exception as fault:  # whatever it is, nobody must wait for ever
+            log.exception("a transaction ended by a fault of ours")
+            session.lose(f"a fault of ours: {fault}")
+            for work in batch:
+                _fail(work, fault)
+        if session.retired:
+            session.lose("it is of no use any more")
+        took_ns = monotonic_ns() - started_ns
+        if took_ns > SLOW_OPERATION_NS:
+            log.warning("a transaction of %d operations took %d ms", len(batch), took_ns // 1_000_000)
+        self._free(session, tx)
+
+    def _free(self, session: Session, tx: PostgresTx) -> None:
+        """A connection has nothing to do. Who was answered by it may ask again at once: that goes together, too."""
         if session.lost is None:
             self._idle.append((session, tx))
         else:
             self._sessions.discard(session)
             if not self._closed:
                 log.warning("a connection to the database is lost: %s", session.lost)
-                self._hub_soon(self._pump)
+        self._pump_soon()
         self._settle()
 
-    def _hub_soon(self, call: Callable[[], None]) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon(call)
-
     def _take(self) -> list[_Work]:
-        """One connection's fair share of what waits."""
-        share = min(BATCH_MAX, max(TOGETHER, -(-len(self._queue) // max(1, len(self._sessions)))))
+        """What waits, in equal parts for the connections that are free."""
+        share = min(BATCH_MAX, max(TOGETHER, -(-len(self._queue) // max(1, len(self._idle)))))
         batch: list[_Work] = []
         while self._queue and len(batch) < share:
             if self._queue[0].alone and batch:
@@ -552,7 +550,7 @@ class PostgresStore:
         for work in reversed(batch):
             work.alone = True
             self._queue.appendleft(work)
-        self._hub_soon(self._pump)
+        self._pump_soon()
 
     def _return(self, work: _Work) -> None:
         self._later -= 1
@@ -561,7 +559,7 @@ class PostgresStore:
             return
         work.alone = True
         self._queue.appendleft(work)
-        self._pump()
+        self._pump_soon()
 
     def _uncertain(self, batch: list[_Work], failed: Trouble) -> None:
         """The commit was not confirmed. It may have happened: no operation may run again by itself."""
@@ -582,7 +580,7 @@ class PostgresStore:
             _fail(self._queue.popleft(), StoreUnavailable("no connection to the database became free in time"))
         self._forget_lost()
         self.neighbours.look()
-        self._pump()
+        self._pump_soon()
 
     def _forget_lost(self) -> None:
         """Connections that broke while nobody used them."""
