@@ -53,7 +53,7 @@ $(BENCH_READY): pyproject.toml
 	$(VENV)/peers/bin/python -m pip install --quiet --group bench
 	@touch $@
 
-crash: $(READY) ## kill -9 under load, longer than in the tests
+crash: $(READY) ## kill -9 under load on both stores, longer than in the tests
 	WAYPOST_CRASH_KILLS=30 $(BIN)/python -m pytest tests/crash -s
 
 docs: $(READY) ## write the pages that are generated from the code

@@ -134,7 +134,8 @@ def _crash(scene: Scene) -> None:
         scene.cluster.stop("immediate")
     else:
         scene.cluster.kill()
-    scene.meanwhile(scene.chance.uniform(0, 2))
+    # Now and then away for so long that every node seems dead to every other.
+    scene.meanwhile(NOTICED_S + 1 if scene.chance.random() < 0.2 else scene.chance.uniform(0, 2))
     scene.start_database()
 
 
@@ -169,12 +170,18 @@ def stop_node(scene: Scene) -> None:
 
 
 def freeze_node(scene: Scene) -> None:
-    """A node stands still until the others take it for dead, and then goes on as if nothing had been."""
+    """A node stands still until the others take it for dead, and then goes on as if nothing had been; or dies."""
     node = scene.node()
-    with scene.blow(f"freeze {node.name}"):
+    dies = scene.chance.random() < 0.2
+    with scene.blow(f"freeze {node.name}{', which dies' if dies else ''}"):
         node.freeze()
         scene.meanwhile(NOTICED_S + scene.chance.uniform(1, 5))
-        node.thaw()
+        if dies:
+            node.kill()
+        else:
+            node.thaw()
+    if dies:
+        node.revive()
 
 
 def cut_connections(scene: Scene) -> None:
