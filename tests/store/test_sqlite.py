@@ -256,7 +256,7 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
     script = """
 import asyncio, sys, uvloop
 from tests.store.test_sqlite import put
-from waypost.store.sqlite import LOCK_CLAUSES, SqliteStore
+from waypost.store.sqlite import SqliteStore
 async def main():
     store = SqliteStore(sys.argv[1])
     for i in range(10_000):
