@@ -240,7 +240,7 @@ def test_a_queue_feeds_a_function(lambda_: Any, sqs: Any, deploy: Any, listener:
 
 def test_what_a_function_reports_as_failed_comes_back(lambda_: Any, sqs: Any, deploy: Any, listener: Listener) -> None:
     name = deploy("partial", REPORT, Timeout=1)
-    url = sqs.create_queue(QueueName="partial", Attributes={"VisibilityTimeout": "1"})["QueueUrl"]
+    url = sqs.create_queue(QueueName="partial", Attributes={"VisibilityTimeout": "4"})["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     for number in range(4):
         body = json.dumps({"port": listener.port, "number": number, "fail": number == 2})
