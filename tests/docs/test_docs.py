@@ -17,6 +17,7 @@ from tests.stores import new_database
 
 from waypost.config import Config
 from waypost.server import SERVICES
+from waypost.store.schema_postgres import STORAGE
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -76,6 +77,17 @@ def test_make_targets_that_are_mentioned_exist() -> None:
     for page in PAGES:
         for target in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE):
             assert target in targets, f"{page.name}: make {target}"
+
+
+def test_the_tables_with_storage_parameters_are_named() -> None:
+    page = (ROOT / "docs/operating/scaling.md").read_text("utf-8")
+    shown = {
+        name
+        for line in page.splitlines()
+        if "vacuum from" in line
+        for name in re.findall(r"`([a-z_]+)`", line.split("|")[1])
+    }
+    assert shown == set(STORAGE)
 
 
 def blocks(page: str) -> list[str]:
