@@ -39,8 +39,8 @@ _RACES = (
 _TEXT = re.compile(r"\bTEXT\b")
 
 STORAGE = {
-    # Rows that are inserted, updated once or twice and deleted within seconds. A vacuum of few pages costs little, so it
-    # comes often and does not pause; `python -m benchmarks.churn` shows what it leaves. Measured (two cores, 1,700
+    # Rows that are inserted, updated once or twice and deleted within seconds. A vacuum of few pages costs little, so
+    # it comes often and does not pause; `python -m benchmarks.churn` shows what it leaves. Measured (two cores, 1,700
     # cycles of send, receive and delete a second beside 100,000 waiting, autovacuum once a minute): 25,000 to 28,000
     # pages of messages and 2,700 of the index by time, whatever the fillfactor: no update here leaves all indexed
     # columns as they are. One of 80 only made a million waiting a quarter larger.
