@@ -53,6 +53,12 @@ STORAGE = {
     " autovacuum_vacuum_cost_delay = 0",
     "sqs_dedup": "autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02,"
     " autovacuum_vacuum_cost_delay = 0",
+    "sns_dedup": "autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02,"
+    " autovacuum_vacuum_cost_delay = 0",
+    "sns_group": "fillfactor = 70, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.02,"
+    " autovacuum_vacuum_cost_delay = 0",
+    "sns_document": "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.01,"
+    " autovacuum_vacuum_cost_delay = 0",
     # A row for each queue in use, renewed up to some fifty times a second.
     "sqs_floor": "autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0.1,"
     " autovacuum_vacuum_cost_delay = 0",
