@@ -11,11 +11,13 @@ still counts, so a claim that is rolled back loses nothing. Nobody waits: while 
 A message whose transaction commits after the floor has passed its ``visible_at`` would be hidden for ever. So the floor
 keeps ``SLACK_MS`` behind now, and every second of the past is looked at again below the floor when it is 1, 4, 16, 64
 and so on seconds old, until the longest retention: what is found is raised to now. So a message that is committed so
-late is received, at the latest, when its ``visible_at`` is six times as old as it was at its commit, and two seconds;
-earlier where the queue is busy. Each entry is walked over at most eleven times, however long vacuums are held up.
+late is received, at the latest, when its ``visible_at`` is six times as old as it was at its commit, and two seconds,
+by whoever asks then; earlier where the queue is busy. An entry is walked over at most eleven times by these looks,
+however long vacuums are held up.
 
-The clocks of nodes may differ by some seconds: what a slow clock wrote is found as something committed late. A floor
-written by a clock that was further ahead than ``SKEW_MS`` does not count, and is written anew.
+A node on which requests wait longer for the database than on others, by more than the slack, has its messages found
+so: they take a second or two. And so have those of a node whose clock is behind by some seconds. A floor written by a
+clock that was further ahead than ``SKEW_MS`` does not count, and is written anew.
 """
 
 from typing import Any, NamedTuple

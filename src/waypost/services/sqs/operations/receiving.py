@@ -149,7 +149,7 @@ def _system_attributes(one: Delivered, names: Collection[str]) -> dict[str, str]
 
 
 def _remember(tx: Tx, ctx: Context, queue: Queue, wish: _Wish, messages: list[Delivered]) -> None:
-    tx.run(
+    tx.send(
         Q.put_attempt, storage=queue.storage, attempt_id=wish.attempt_id, expires_at=ctx.now_ms + DEDUP_MS,
         received_at=ctx.now_ms, hidden_until=ctx.now_ms + wish.visibility_ms,
         messages=json.dumps([[one.id, one.receives] for one in messages]),
@@ -182,10 +182,10 @@ def _repeat(tx: Tx, ctx: Context, queue: Queue, wish: _Wish, attempt_id: str) ->
         messages.append(Delivered(*row[1:]))
     visible_at_ms = ctx.now_ms + wish.visibility_ms
     for one in messages:
-        tx.run(Q.change_visibility, id=one.id, storage=queue.storage, visible_at=visible_at_ms)
+        tx.send(Q.change_visibility, id=one.id, storage=queue.storage, visible_at=visible_at_ms)
     for group_id in {str(one.group_id) for one in messages}:
         settle(tx, ctx, queue, group_id)
-    tx.run(Q.extend_attempt, storage=queue.storage, attempt_id=attempt_id, hidden_until=visible_at_ms)
+    tx.send(Q.extend_attempt, storage=queue.storage, attempt_id=attempt_id, hidden_until=visible_at_ms)
     return {"Messages": [_shown(tx, queue, wish, one, received_at_ms) for one in messages]}
 
 

@@ -169,7 +169,7 @@ def keep_fifo(tx: Tx, ctx: Context, queue: Queue, draft: Draft, message_id: str,
         return original[0], original[1]
     sequence = groups.enter(tx, ctx, queue, group_id, row_id, ctx.now_ms + draft.delay_ms)
     if sequence != row_id:
-        tx.run(Q.set_dedup_sequence, sequence=sequence, **named)
+        tx.send(Q.set_dedup_sequence, sequence=sequence, **named)
     keep(tx, ctx, queue, draft, message_id, digest, row_id, sequence)
     return message_id, sequence
 
