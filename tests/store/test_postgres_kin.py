@@ -119,7 +119,7 @@ def test_storage_parameters_that_are_refused_are_left_out(
         assert "nowhere" in told[0]
         row = connection.execute("SELECT reloptions FROM pg_class WHERE relname = 'sqs_message'").fetchone()
         assert row is not None
-        assert "fillfactor=80" in row[0]
+        assert "autovacuum_vacuum_threshold=2000" in row[0]
 
 
 def test_storage_parameters_follow_the_release(monkeypatch: pytest.MonkeyPatch) -> None:
