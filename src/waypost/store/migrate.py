@@ -24,6 +24,8 @@ from waypost.store.store import StoreRefused
 _FILE = re.compile(r"^(?P<number>\d{4})_(?P<name>\w+)\.(?P<phase>pre|post)\.sql$")
 _TOKEN = re.compile(r"\{(\w+)\}")
 _COMMENT = re.compile(r"--[^\n]*")
+_END = re.compile(r";[ \t]*(?:\n|$)")
+"""The end of a statement: a semicolon at the end of a line. One within a line ends a trigger's statement."""
 LEFT_OUT = "\0"
 """The value of a token that leaves out the statement it stands in: ``{sqlite}`` on PostgreSQL, and the reverse."""
 
@@ -81,7 +83,7 @@ def migrations(tokens: Mapping[str, str]) -> list[Migration]:
         if match is None:
             continue
         text = _TOKEN.sub(lambda token: tokens[token[1]], _COMMENT.sub("", file.read_text("utf-8")))
-        statements = tuple(part.strip() for part in text.split(";") if part.strip() and LEFT_OUT not in part)
+        statements = tuple(part.strip() for part in _END.split(text) if part.strip() and LEFT_OUT not in part)
         found.append(Migration(int(match["number"]), match["name"], match["phase"], statements))
     return sorted(found, key=lambda migration: (migration.number, migration.phase != "pre"))
 

@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from waypost.clock import monotonic_ns
 from waypost.store.greeting import CONNECT_S, Greeting, address
+from waypost.store.memo import Memo
 from waypost.store.migrate import Migration, migrations
 from waypost.store.neighbours import CHANNEL, Neighbours
 from waypost.store.queries import Query
@@ -98,9 +99,10 @@ class PostgresTx:
 
     shared = True
 
-    def __init__(self, session: Session, texts: dict[str, Statement]) -> None:
+    def __init__(self, session: Session, texts: dict[str, Statement], memo: Memo) -> None:
         self._session = session
         self._texts = texts
+        self.memo = memo
         self._before: list[Asked] = []
         """What has not been sent yet; it travels with the next statement whose answer is waited for."""
         self._shared: dict[str, dict[tuple[bytes | None, ...], list[Row]]] = {}
@@ -247,6 +249,7 @@ class PostgresStore:
         """Never called: what a database on another machine suffers does not end this process."""
         self._connections_max = connections_max
         self._texts: dict[str, Statement] = {}
+        self._memo = Memo()
         self._queue: deque[_Work] = deque()
         self._idle: list[tuple[Session, PostgresTx]] = []
         self._sessions: set[Session] = set()
@@ -399,7 +402,7 @@ class PostgresStore:
             return
         session.timeout_s = ANSWER_S
         self._backoff_s = BACKOFF_S[0]
-        self._free(session, PostgresTx(session, self._texts))
+        self._free(session, PostgresTx(session, self._texts, self._memo))
 
     def _serve(self, session: Session, tx: PostgresTx, batch: list[_Work]) -> None:
         """Run operations in a transaction."""
@@ -641,11 +644,12 @@ class PostgresStore:
                 session.lose(one_line(error))
                 raise StoreUnavailable(f"the database cannot be used: {one_line(error)}") from error
             session.timeout_s = ANSWER_S
-            self._inline = (session, PostgresTx(session, self._texts))
+            self._inline = (session, PostgresTx(session, self._texts, self._memo))
         return self._inline
 
     def empty(self, tx: Tx) -> None:
         """Delete every row of every service: what ``waypost reset`` does, as one operation."""
+        self._memo.clear()
         tables = [table for (table,) in tx.all(TABLES)]
         looks = [f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM \"{table}\" OFFSET {MANY})" for table in tables]  # noqa: S608 (names from the catalogue)
         large = {table for (table,) in tx.all(Query("large", " UNION ALL ".join(looks), writes=False, variants={}))}

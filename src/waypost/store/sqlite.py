@@ -22,6 +22,7 @@ import apsw
 
 from waypost.clock import monotonic_ns
 from waypost.store.logsync import LogSync, open_sync
+from waypost.store.memo import Memo
 from waypost.store.migrate import LEFT_OUT, Migration, migrate
 from waypost.store.queries import Query
 from waypost.store.store import Row, StoreRefused, StoreUnavailable, Tx
@@ -68,6 +69,7 @@ class SqliteTx:
         self._db = db
         self._cursor = db.cursor()
         self._sql: dict[str, str] = {}
+        self.memo = Memo()
         self.wrote = False
         """Whether the operation that runs has written."""
         self.careful = False
@@ -118,6 +120,7 @@ class SqliteTx:
 
     def forget(self) -> None:
         """Delete every row but the schema's own."""
+        self.memo.clear()
         if not self.wrote:
             self._write()
         tables = self._cursor.execute(

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
+from waypost.store.memo import Memo
 from waypost.store.queries import Query
 from waypost.store.wake import Wakes
 
@@ -15,6 +16,8 @@ class Tx(Protocol):
 
     shared: bool
     """Whether nodes share the store: PostgreSQL, whose indexes keep entries of what is gone until a vacuum."""
+    memo: Memo
+    """What this node remembers of earlier transactions: hints."""
 
     def one(self, query: Query, **params: Any) -> Row | None:
         """The first row, or None. Also for statements with RETURNING."""

@@ -9,4 +9,5 @@ from tests.stores import KINDS
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     made = World(kind=request.param)
     yield made
+    made.check_counts()
     made.store.close_now()

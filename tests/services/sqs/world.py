@@ -123,6 +123,13 @@ class World:
             int(found[f"ApproximateNumberOfMessages{kind}"]) for kind in ("", "NotVisible", "Delayed")
         )
 
+    def check_counts(self) -> None:
+        """What is kept of the number of messages is their number."""
+        if self.store.run(lambda tx: tx.shared):
+            return
+        kept = dict(sql(self.store, "SELECT storage, messages FROM sqs_count WHERE messages <> 0"))
+        assert kept == dict(sql(self.store, "SELECT storage, COUNT(*) FROM sqs_message GROUP BY storage"))
+
     def refused(self, operation: str, /, **request: Any) -> AwsError:
         with pytest.raises(AwsError) as caught:
             self(operation, **request)

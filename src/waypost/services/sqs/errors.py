@@ -3,6 +3,7 @@
 from typing import Any
 
 from waypost.aws.errors import AwsError
+from waypost.services.sqs.limits import IN_FLIGHT_MAX
 
 _CODES = {
     "InvalidParameterValueException": "InvalidParameterValue",
@@ -85,3 +86,11 @@ def failed_entry(entry_id: str, error: AwsError) -> dict[str, Any]:
         "Code": _CODES.get(error.code, error.code),
         "Message": error.message,
     }
+
+
+def over_limit(queue_name: str) -> AwsError:
+    """As many messages are in flight as a standard queue can have. AWS's sentence is not recorded; this one is ours."""
+    return AwsError(
+        "OverLimit",
+        f"Too many messages are in flight in queue {queue_name}: at most {IN_FLIGHT_MAX}. Delete some, or wait.",
+    )

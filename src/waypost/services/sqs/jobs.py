@@ -132,6 +132,8 @@ def purge(tx: Tx, ctx: Context, job: Job) -> JobResult:
         # What was deleted is not looked for again: its index entries may lie there for long.
         return Again(ctx.now_ms, {**payload, "after": rows[-1][0] if rows else after})
     tx.send(Q.delete_floor, storage=storage)
+    if not tx.shared:
+        tx.send(Q.delete_count, storage=storage)
     if pause_ms > PURGE_AGAIN_MS[1]:
         return None
     return Again(ctx.now_ms + pause_ms, {"storage": storage, "pause_ms": pause_ms * PURGE_AGAIN_FACTOR})

@@ -38,6 +38,9 @@ TAG_KEY_MAX = 128
 TAG_VALUE_MAX = 256
 """Characters of a tag's value."""
 
+IN_FLIGHT_MAX = 120_000
+"""Messages of a queue that are received and neither deleted nor visible again, about."""
+
 LIST_MAX = 1_000
 """Queues of one ListQueues or ListDeadLetterSourceQueues page."""
 
@@ -57,10 +60,24 @@ REDRIVE_RECEIVES_MAX = 1_000
 REDRIVE_SOURCES_MAX = 10
 """Source queues that a redrive allow policy may name."""
 
+MOVE_RATE_MAX = 500
+"""Largest MaxNumberOfMessagesPerSecond of a message move task."""
+MOVE_TASKS_MAX = 100
+"""Message move tasks of an account that are active at the same time."""
+MOVE_TASK_MS = 129_600_000
+"""How long a message move task may take: 36 hours."""
+MOVE_LIST_MAX = 10
+"""Message move tasks that are listed of a queue; those before them are forgotten."""
+
 # Ours, not AWS's.
 
 INLINE_BYTES_MAX = 2_048
 """A longer body lies in a row of its own, for a claim rewrites the message's row."""
+IN_FLIGHT_PAUSE_MS = 100
+"""At the limit of messages in flight they are counted again no sooner than this."""
+COUNT_ROWS_PER_MS = 333
+"""On PostgreSQL a count of so many messages is remembered for a millisecond: a million for three seconds (counting
+them takes about 0.15)."""
 CLAIM_ROUNDS_MAX = 10
 """How often one receive looks again after it moved dead letters or met expired messages."""
 CLEAN_BATCH_MAX = 500
@@ -79,3 +96,10 @@ PURGE_AGAIN_MS = (60_000, 60_000_000)
 """First and longest pause before a storage that was emptied is looked at again, for what was committed late."""
 PURGE_AGAIN_FACTOR = 10
 """Each of those pauses is so many times the one before."""
+MOVE_BATCH_MAX = 100
+"""Messages that a move task moves in one transaction: some milliseconds, in which others wait on the embedded store."""
+MOVE_BYTES_MAX = 4_194_304
+"""A step of a move task ends, too, once it has moved so many bytes of bodies that lie in rows of their own."""
+MOVE_PAUSE_MS = (1_000, 60_000)
+"""First and longest pause before a move task looks again for messages that are with a receiver; it looks, too, when the
+first of them becomes visible."""

@@ -248,24 +248,36 @@ SELECT visible_at, id, receives, received_at, sent_at, message_id, sender, group
 FROM sqs_message WHERE id = :id AND storage = :storage;
 
 
--- name: count_visible : by the index alone
-SELECT COUNT(*) FROM sqs_message
-WHERE storage = :storage AND visible_at <= :now AND visible_at > :horizon AND id >= :oldest;
+-- name: count_messages : visible, in flight, delayed. The number of all is kept: only what is hidden, or has expired and
+-- not been deleted yet, is counted
+SELECT COALESCE((SELECT messages FROM sqs_count WHERE storage = :storage), 0) - hidden.all_of_them - (
+    SELECT COUNT(*) FROM sqs_message INDEXED BY sqs_message_order
+    WHERE storage = :storage AND id < :oldest AND visible_at <= :now),
+  hidden.in_flight, hidden.delayed
+FROM (
+  SELECT COUNT(*) AS all_of_them,
+    COALESCE(SUM(CASE WHEN receives > 0 AND id >= :oldest THEN 1 ELSE 0 END), 0) AS in_flight,
+    COALESCE(SUM(CASE WHEN receives = 0 AND id >= :oldest THEN 1 ELSE 0 END), 0) AS delayed
+  FROM sqs_message WHERE storage = :storage AND visible_at > :now) AS hidden;
 
--- name: count_visible [postgres] : from the floor of a standard queue; that of a FIFO queue is one of groups
-SELECT COUNT(*) FROM sqs_message
-WHERE storage = :storage AND visible_at > 0 AND visible_at <= :now AND id >= :oldest
-  AND visible_at > CASE WHEN :fifo > 0 THEN :horizon ELSE GREATEST(:horizon, (
-      SELECT CASE WHEN moved_at > :ahead THEN 0 ELSE floor END FROM sqs_floor WHERE storage = :storage
-      ORDER BY seq DESC LIMIT 1)) END;
+-- name: count_messages [postgres] : by the index alone; from the floor of a standard queue, for a FIFO queue's is of groups
+SELECT visible.messages, hidden.in_flight, hidden.delayed
+FROM (
+  SELECT COUNT(*) AS messages FROM sqs_message
+  WHERE storage = :storage AND visible_at > 0 AND visible_at <= :now AND id >= :oldest
+    AND visible_at > CASE WHEN :fifo > 0 THEN :horizon ELSE GREATEST(:horizon, (
+        SELECT CASE WHEN moved_at > :ahead THEN 0 ELSE floor END FROM sqs_floor WHERE storage = :storage
+        ORDER BY seq DESC LIMIT 1)) END) AS visible,
+  (SELECT COALESCE(SUM(CASE WHEN receives > 0 THEN 1 ELSE 0 END), 0) AS in_flight,
+    COALESCE(SUM(CASE WHEN receives = 0 THEN 1 ELSE 0 END), 0) AS delayed
+  FROM sqs_message WHERE storage = :storage AND visible_at > 0 AND visible_at > :now AND id >= :oldest) AS hidden;
 
--- name: count_hidden : by the index alone: in flight, and all
-SELECT COALESCE(SUM(CASE WHEN receives > 0 THEN 1 ELSE 0 END), 0), COUNT(*) FROM sqs_message
-WHERE storage = :storage AND visible_at > :now AND id >= :oldest;
-
--- name: count_hidden [postgres]
-SELECT COALESCE(SUM(CASE WHEN receives > 0 THEN 1 ELSE 0 END), 0), COUNT(*) FROM sqs_message
+-- name: count_in_flight : by the index alone
+SELECT COALESCE(SUM(CASE WHEN receives > 0 THEN 1 ELSE 0 END), 0) FROM sqs_message
 WHERE storage = :storage AND visible_at > 0 AND visible_at > :now AND id >= :oldest;
+
+-- name: delete_count [sqlite] : of a storage that no queue has any more
+DELETE FROM sqs_count WHERE storage = :storage;
 
 
 -- name: insert_queue : a new one

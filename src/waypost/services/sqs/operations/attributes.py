@@ -2,14 +2,13 @@
 
 from waypost.service import Context, Operation, Params
 from waypost.services.sqs import errors
-from waypost.services.sqs.floor import SKEW_MS
+from waypost.services.sqs.counts import count
 from waypost.services.sqs.jobs import schedule_expiry
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.queue import Queue, addressed, find_arn, locked
 from waypost.services.sqs.rules import attributes, redrive
 from waypost.services.sqs.rules.policy import add_permission as with_permission
 from waypost.services.sqs.rules.policy import remove_permission as without_permission
-from waypost.services.sqs.rules.retention import oldest_kept
 from waypost.store.store import Tx
 
 
@@ -40,18 +39,11 @@ def get_queue_attributes(tx: Tx, ctx: Context, request: Params) -> Params:
 
 
 def _counts(tx: Tx, ctx: Context, queue: Queue) -> dict[str, str]:
-    retention_ms = queue.settings.retention_ms
-    kept = {"storage": queue.storage, "now": ctx.now_ms, "oldest": oldest_kept(ctx.now_ms, retention_ms)}
-    visible = tx.one(
-        Q.count_visible, horizon=ctx.now_ms - retention_ms, fifo=int(queue.fifo), ahead=ctx.now_ms + SKEW_MS, **kept
-    )
-    hidden = tx.one(Q.count_hidden, **kept)
-    assert visible is not None and hidden is not None  # noqa: S101, PT018 (a count always has a row)
-    in_flight, all_hidden = hidden
+    counts = count(tx, ctx, queue)
     return {
-        "ApproximateNumberOfMessages": str(visible[0]),
-        "ApproximateNumberOfMessagesNotVisible": str(in_flight),
-        "ApproximateNumberOfMessagesDelayed": str(all_hidden - in_flight),
+        "ApproximateNumberOfMessages": str(counts.visible),
+        "ApproximateNumberOfMessagesNotVisible": str(counts.in_flight),
+        "ApproximateNumberOfMessagesDelayed": str(counts.delayed),
     }
 
 

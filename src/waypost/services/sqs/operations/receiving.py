@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from waypost.service import Context, Operation, Params, Park
 from waypost.services.sqs import errors, floor
+from waypost.services.sqs.counts import room
 from waypost.services.sqs.delivery import Claim, Delivered, claim, next_claim_ms
 from waypost.services.sqs.groups import settle
 from waypost.services.sqs.limits import DEDUP_MS, RECEIVE_MAX, VISIBILITY_S_MAX, WAIT_S_MAX
@@ -36,7 +37,10 @@ def receive_message(tx: Tx, ctx: Context, request: Params) -> Params | Park:
         repeated = _repeat(tx, ctx, queue, wish, wish.attempt_id)
         if repeated is not None:
             return repeated
-    claimed = claim(tx, ctx, queue, wish.limit, wish.visibility_ms)
+    granted = room(tx, ctx, queue, wish.limit)
+    if not granted and not queue.fifo and not wish.wait_ms:
+        raise errors.over_limit(queue.name)  # a long poll waits, and a FIFO queue has nothing to say
+    claimed = claim(tx, ctx, queue, granted, wish.visibility_ms) if granted else Claim([])
     if claimed.messages:
         if wish.attempt_id is not None:
             _remember(tx, ctx, queue, wish, claimed.messages)

@@ -2,6 +2,7 @@
 
 from waypost.service import Context, Operation, Params
 from waypost.services.sqs import errors
+from waypost.services.sqs.counts import freed
 from waypost.services.sqs.groups import settle
 from waypost.services.sqs.limits import VISIBILITY_S_MAX
 from waypost.services.sqs.operations.batches import check_entries, each
@@ -70,6 +71,7 @@ def _read(queue: Queue, handle: str) -> Receipt:
 
 def _delete(tx: Tx, ctx: Context, queue: Queue, handle: str) -> None:
     receive = _read(queue, handle)
+    freed(tx, queue)
     if queue.fifo:
         _delete_received(tx, ctx, queue, handle, receive)
     elif not receive.has_body_row:
