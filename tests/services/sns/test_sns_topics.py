@@ -213,6 +213,15 @@ def test_a_bad_value_is_refused(world: World, name: str, value: str):
     error = world.refused("CreateTopic", Name="y", Attributes={name: value})
     assert error.code == "InvalidParameterException"
     assert world.topic_attributes(topic) == before
+
+
+def test_no_sampling_of_what_is_delivered_can_be_asked_for(world: World):
+    """As Terraform's provider does with every topic."""
+    topic = world.topic("x")
+    for protocol in ("HTTP", "Firehose", "Lambda", "Application", "SQS"):
+        name = f"{protocol}SuccessFeedbackSampleRate"
+        world("SetTopicAttributes", TopicArn=topic, AttributeName=name, AttributeValue="0")
+        assert world.topic_attributes(topic)[name] == "0"
     assert world.count("sns_topic") == 1
 
 

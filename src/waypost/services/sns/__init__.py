@@ -15,8 +15,8 @@ from waypost.services.sns.operations import (
 
 _REFUSED = (
     "KmsMasterKeyId, TracingConfig Active and the attributes of delivery status logging (...FeedbackRoleArn, "
-    "...SuccessFeedbackSampleRate) are refused: there are no KMS, X-Ray and CloudWatch Logs. What became of deliveries "
-    "is counted (`/_waypost/sns/deliveries`)."
+    "...SuccessFeedbackSampleRate other than 0) are refused: there are no KMS, X-Ray and CloudWatch Logs. What became "
+    "of deliveries is counted (`/_waypost/sns/deliveries`)."
 )
 _OTHER_ACCOUNTS = (
     "Topics of other accounts can be used where AWS would look at the topic's policy: policies are kept and shown, but "

@@ -22,13 +22,13 @@ ARCHIVED_SINCE = "ArchivedSince"
 DAY_MS = 86_400_000
 
 _SIZES = (1_024, 1_048_576)
+_LOGGED = ("HTTP", "Firehose", "Lambda", "Application", "SQS")
 _FEEDBACK = frozenset(
-    f"{protocol}{what}"
-    for protocol in ("HTTP", "Firehose", "Lambda", "Application", "SQS")
-    for what in ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
+    f"{protocol}{what}" for protocol in _LOGGED for what in ("SuccessFeedbackRoleArn", "FailureFeedbackRoleArn")
 )
+_SAMPLED = frozenset(f"{protocol}SuccessFeedbackSampleRate" for protocol in _LOGGED)
 _FIFO_ONLY = ("ArchivePolicy", "ContentBasedDeduplication", "FifoThroughputScope")
-_REMOVABLE = _FEEDBACK | {
+_REMOVABLE = _FEEDBACK | _SAMPLED | {
     "DisplayName", "DeliveryPolicy", "KmsMasterKeyId", "ArchivePolicy", "Policy", "TracingConfig",
 }  # fmt: skip
 """An empty value removes them."""
@@ -188,6 +188,13 @@ def _no_logs(_value: str) -> str:
     raise Unfit("Waypost has no CloudWatch Logs to write the status of deliveries to.")
 
 
+def _sampled(value: str) -> str:
+    # Terraform sets all of them to 0 on every topic that it makes: none of the successes is logged, and none is.
+    if value == "0":
+        return value
+    return _no_logs(value)
+
+
 def _size(value: str) -> str:
     low, high = _SIZES
     if not (value.isascii() and value.isdigit() and len(value) < 10 and low <= int(value) <= high):
@@ -238,6 +245,7 @@ _TOPIC_CHECKS: dict[str, Callable[[str], str]] = {
     "SignatureVersion": _one_of("1", "2"),
     "TracingConfig": _tracing,
     **dict.fromkeys(_FEEDBACK, _no_logs),
+    **dict.fromkeys(_SAMPLED, _sampled),
 }
 
 

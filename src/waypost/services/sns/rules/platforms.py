@@ -63,7 +63,7 @@ def check_settings(given: Mapping[str, str]) -> None:
     for name, value in given.items():
         if name not in SETTINGS:
             raise _unfit(f"Invalid attribute name: {name}")
-        if value and name in LOGGED:
+        if value and name in LOGGED and (name, value) != ("SuccessFeedbackSampleRate", "0"):
             raise _unfit(f"{name}: Waypost has no CloudWatch Logs to write the status of deliveries to.")
         if value and not _fits(name, value):
             raise _unfit(f"Invalid value for attribute: {name}: {value}")
