@@ -3,11 +3,11 @@
 -- What touches messages names one storage, which distributes their tables. On PostgreSQL claims begin at the storage's
 -- floor (floor.py), unless the clock that wrote it was far ahead.
 
--- name: get_queue [shared] : the first statement of every operation on a queue, so it reads three columns and no policy
-SELECT id, storage, settings FROM sqs_queue WHERE account = :account AND region = :region AND name = :name;
+-- name: get_queue [shared] : the first statement of every operation on a queue, so it reads four columns and no policy
+SELECT id, storage, settings, lanes FROM sqs_queue WHERE account = :account AND region = :region AND name = :name;
 
 -- name: get_queues : the same for up to ten at once; an empty name is none
-SELECT name, id, storage, settings FROM sqs_queue
+SELECT name, id, storage, settings, lanes FROM sqs_queue
 WHERE account = :account AND region = :region
   AND name IN (:name0, :name1, :name2, :name3, :name4, :name5, :name6, :name7, :name8, :name9);
 
@@ -302,11 +302,11 @@ SELECT tags FROM sqs_queue WHERE account = :account AND region = :region AND nam
 UPDATE sqs_queue SET tags = :tags WHERE account = :account AND region = :region AND name = :name;
 
 -- name: purge_queue : at most once a minute
-UPDATE sqs_queue SET storage = :storage, purged_at = :now
+UPDATE sqs_queue SET storage = :storage, lanes = NULL, purged_at = :now
 WHERE account = :account AND region = :region AND name = :name AND purged_at <= :latest;
 
 -- name: delete_queue : its messages follow by and by; where a purge came just before, those of the new storage
-DELETE FROM sqs_queue WHERE account = :account AND region = :region AND name = :name RETURNING storage;
+DELETE FROM sqs_queue WHERE account = :account AND region = :region AND name = :name RETURNING storage, lanes;
 
 -- name: lock_queue : whoever writes what depends on what it read
 SELECT 1 FROM sqs_queue WHERE account = :account AND region = :region AND name = :name {for_no_key_update};
@@ -442,3 +442,52 @@ WHERE storage = :storage AND seq = :seq;
 
 -- name: delete_floor : of a storage that no queue has any more
 DELETE FROM sqs_floor WHERE storage = :storage;
+
+
+-- Message move tasks: moves.py says how they go.
+
+-- name: moving_messages : the next messages that a task looks at
+SELECT id, visible_at, group_id FROM sqs_message
+WHERE storage = :storage AND id < :before AND id >= :after ORDER BY id LIMIT :limit;
+
+-- name: take_messages : those of them that can be received; one that goes to a receiver just now is left to it
+SELECT id, message_id, sender, group_id, trace, source_arn, attributes, body FROM sqs_message
+WHERE storage = :storage AND id <= :last AND id >= :after AND visible_at <= :now ORDER BY id LIMIT :limit {skip_locked};
+
+-- name: insert_move : a task that begins
+INSERT INTO sqs_move
+  (queue, id, uuid, account, region, destination_arn, rate, status, moved, to_move, failure)
+VALUES
+  (:queue, :id, :uuid, :account, :region, :destination_arn, :rate, :status, :moved, :to_move, :failure);
+
+-- name: list_moves : of a queue, the newest first
+SELECT queue, id, uuid, destination_arn, rate, status, moved, to_move, failure FROM sqs_move
+WHERE queue = :queue ORDER BY id DESC LIMIT :limit;
+
+-- name: lock_move : whoever goes on with it, or ends it
+SELECT queue, id, uuid, destination_arn, rate, status, moved, to_move, failure FROM sqs_move
+WHERE queue = :queue AND id = :id {for_update};
+
+-- name: count_moves : of an account, as far as the limit
+SELECT COUNT(*) FROM (
+  SELECT 1 FROM sqs_move
+  WHERE account = :account AND region = :region AND status IN ('RUNNING', 'CANCELLING') LIMIT :limit) AS active;
+
+-- name: lock_move_account : before they are counted for the quota; whoever else starts one waits
+INSERT INTO sqs_move_account (account, region, started) VALUES (:account, :region, 1)
+ON CONFLICT (account, region) DO UPDATE SET started = sqs_move_account.started + 1;
+
+-- name: advance_move : after a step
+UPDATE sqs_move SET moved = moved + :moved WHERE queue = :queue AND id = :id;
+
+-- name: end_move : after the last one
+UPDATE sqs_move SET status = :status, failure = :failure, moved = moved + :moved WHERE queue = :queue AND id = :id;
+
+-- name: cancel_move : only one that runs
+UPDATE sqs_move SET status = 'CANCELLING' WHERE queue = :queue AND id = :id AND status = 'RUNNING' RETURNING moved;
+
+-- name: delete_old_moves : no longer listed
+DELETE FROM sqs_move WHERE queue = :queue AND id <= :id;
+
+-- name: delete_moves : of a queue that is deleted
+DELETE FROM sqs_move WHERE queue = :queue;

@@ -8,7 +8,8 @@ from waypost.services.sqs import errors
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.rules import names
 from waypost.services.sqs.rules.attributes import Settings, read_settings
-from waypost.store.store import Tx
+from waypost.services.sqs.rules.fairness import Lane, read_lanes
+from waypost.store.store import Row, Tx
 
 
 class Queue(NamedTuple):
@@ -22,6 +23,20 @@ class Queue(NamedTuple):
     """Its messages hang on this; PurgeQueue gives it a new one."""
     settings: Settings
     fifo: bool
+    lanes: tuple[Lane, ...] = ()
+    """Storages besides the main one: those of noisy tenants. Nearly no queue has any."""
+
+    @property
+    def storages(self) -> tuple[int, ...]:
+        """All of its storages; the main one first."""
+        return (self.storage, *(lane.storage for lane in self.lanes)) if self.lanes else (self.storage,)
+
+    def home(self, group_id: str | None) -> int:
+        """The storage for a new message of that group: the tenant's open lane, else the main one."""
+        for lane in self.lanes:
+            if lane.open and lane.group_id == group_id:
+                return lane.storage
+        return self.storage
 
     @property
     def arn(self) -> str:
@@ -42,11 +57,16 @@ class Queue(NamedTuple):
 def find(tx: Tx, region: str, account: str, name: str) -> Queue | None:
     """The queue of that name; None where there is none."""
     row = tx.one(Q.get_queue, account=account, region=region, name=name)
-    return (
-        None
-        if row is None
-        else Queue(account, region, name, row[0], row[1], read_settings(row[2]), names.is_fifo(name))
-    )
+    return None if row is None else of_row(account, region, name, row)
+
+
+def of_row(account: str, region: str, name: str, row: Row) -> Queue:
+    """The queue of a row of ``get_queue``."""
+    row_id, storage, settings, lanes = row
+    return Queue(
+        account, region, name, row_id, storage, read_settings(settings), names.is_fifo(name),
+        () if lanes is None else read_lanes(lanes),
+    )  # fmt: skip
 
 
 def find_arn(tx: Tx, target: Arn) -> Queue | None:
@@ -59,17 +79,16 @@ def addressed(tx: Tx, ctx: Context, request: Params) -> Queue:
 
     The host in a URL is not looked at: it may be the client's own name for this server, or AWS's.
     """
-    address = _address(request)
+    address = _address(ctx, request)
     row = tx.one(Q.get_queue, account=address.account, region=ctx.region, name=address.name)
     if row is None:
         raise errors.no_queue()
-    account, name = address
-    return Queue(account, ctx.region, name, row[0], row[1], read_settings(row[2]), names.is_fifo(name))
+    return of_row(address.account, ctx.region, address.name, row)
 
 
 def owned(tx: Tx, ctx: Context, request: Params) -> Queue:
     """The same for operations that AWS never allows on another account's queue."""
-    address = _address(request)
+    address = _address(ctx, request)
     if address.account != ctx.account:
         raise errors.denied(request["QueueUrl"])
     return addressed(tx, ctx, request)
@@ -77,16 +96,16 @@ def owned(tx: Tx, ctx: Context, request: Params) -> Queue:
 
 def locked(tx: Tx, ctx: Context, request: Params) -> Queue:
     """The same for operations that write what depends on what they read: nobody else changes it until the commit."""
-    address = _address(request)
+    address = _address(ctx, request)
     tx.one(Q.lock_queue, account=address.account, region=ctx.region, name=address.name)
     return owned(tx, ctx, request)
 
 
-def _address(request: Params) -> names.Address:
+def _address(ctx: Context, request: Params) -> names.Address:
     url = request.get("QueueUrl")
     if not url:
         raise errors.missing("QueueUrl")
     address = names.parse_url(url)
     if address is None:
         raise errors.bad_address(url)
-    return address
+    return address if address.account else address._replace(account=ctx.account)

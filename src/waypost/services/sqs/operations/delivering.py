@@ -10,9 +10,8 @@ from waypost.services.sqs import errors
 from waypost.services.sqs.limits import INLINE_BYTES_MAX
 from waypost.services.sqs.operations.sending import Draft, keep, keep_fifo
 from waypost.services.sqs.queries import Q
-from waypost.services.sqs.queue import Queue
-from waypost.services.sqs.rules import message, names
-from waypost.services.sqs.rules.attributes import read_settings
+from waypost.services.sqs.queue import Queue, of_row
+from waypost.services.sqs.rules import message
 from waypost.services.sqs.rules.digest import body_md5
 from waypost.store.store import Tx
 
@@ -68,10 +67,8 @@ def _find(tx: Tx, places: set[Place]) -> dict[Place, Queue]:
         sought: dict[str, Any] = {
             f"name{number}": queue_names[number] if number < len(queue_names) else "" for number in range(_FOUND_MAX)
         }
-        for name, row_id, storage, settings in tx.all(Q.get_queues, account=account, region=region, **sought):
-            found[region, account, name] = Queue(
-                account, region, name, row_id, storage, read_settings(settings), names.is_fifo(name)
-            )
+        for name, *row in tx.all(Q.get_queues, account=account, region=region, **sought):
+            found[region, account, name] = of_row(account, region, name, tuple(row))
     return found
 
 

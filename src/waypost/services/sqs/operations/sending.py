@@ -43,8 +43,9 @@ def send_message_batch(tx: Tx, ctx: Context, request: Params) -> Params:
     """Up to ten messages; one that cannot be kept fails alone."""
     queue = addressed(tx, ctx, request)
     entries = request.get("Entries") or []
-    check_entries("SendMessageBatchRequestEntry", entries)
-    _check_batch(queue, entries)
+    check_entries("SendMessageBatchRequestEntry", entries, "MessageBody")
+    if queue.fifo:
+        _check_fifo_batch(queue, entries)
     drafts: list[tuple[str, Draft]] = []
     failed = []
     total = 0
@@ -53,6 +54,7 @@ def send_message_batch(tx: Tx, ctx: Context, request: Params) -> Params:
             draft = _check(entry, queue)
         except AwsError as error:
             failed.append(errors.failed_entry(entry["Id"], error))
+            total += message.size(entry["MessageBody"], entry.get("MessageAttributes") or {})
             continue
         total += draft.size
         if draft.size > queue.settings.size_max:
@@ -73,14 +75,20 @@ def send_message_batch(tx: Tx, ctx: Context, request: Params) -> Params:
     return answer
 
 
-def _check_batch(queue: Queue, entries: list[Params]) -> None:
-    """What fails a whole batch though only one entry has it."""
+def _check_fifo_batch(queue: Queue, entries: list[Params]) -> None:
+    """What fails a whole batch though only one entry has it, as recorded."""
     for entry in entries:
-        if not entry.get("MessageBody"):
-            raise errors.missing("MessageBody")
-        if queue.fifo and entry.get("MessageGroupId") is None:
-            # Recorded: the same sentence as in SendMessage, under another code.
+        if entry.get("MessageGroupId") is None:
+            # The same sentence as in SendMessage, under another code.
             raise errors.invalid("The request must contain the parameter MessageGroupId.")
+        if entry.get("MessageDeduplicationId") is None and not queue.settings.content_based:
+            raise _no_dedup_id()
+
+
+def _no_dedup_id() -> AwsError:
+    return errors.invalid(
+        "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
+    )
 
 
 def _too_long(queue: Queue) -> str:
@@ -133,9 +141,7 @@ def _check_fifo(queue: Queue, entry: Params, group_id: str | None, dedup_id: str
         return dedup_id
     if queue.settings.content_based:
         return fifo.content_id(body)
-    raise errors.invalid(
-        "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
-    )
+    raise _no_dedup_id()
 
 
 def _send(tx: Tx, ctx: Context, queue: Queue, draft: Draft) -> Params:
@@ -179,18 +185,19 @@ def keep(
 ) -> None:
     """Keep a message; ``digest`` is its body's, and looked at only where the body is long."""
     body: str | None = draft.body
+    storage = queue.home(draft.group_id) if queue.lanes else queue.storage
     if len(draft.body_bytes) > INLINE_BYTES_MAX:
-        tx.run(Q.insert_body, id=row_id, storage=queue.storage, md5=digest, body=body)
+        tx.run(Q.insert_body, id=row_id, storage=storage, md5=digest, body=body)
         body = None
     visible_at_ms = ctx.now_ms + draft.delay_ms
     if draft.group_id is None and not draft.attributes and draft.trace is None:
         tx.run(
-            Q.insert_plain_message, id=row_id, storage=queue.storage, visible_at=visible_at_ms, sent_at=ctx.now_ms,
+            Q.insert_plain_message, id=row_id, storage=storage, visible_at=visible_at_ms, sent_at=ctx.now_ms,
             message_id=message_id, sender=ctx.caller.user_id, body=body,
         )  # fmt: skip
     else:
         tx.run(
-            Q.insert_message, id=row_id, storage=queue.storage, visible_at=visible_at_ms, sent_at=ctx.now_ms,
+            Q.insert_message, id=row_id, storage=storage, visible_at=visible_at_ms, sent_at=ctx.now_ms,
             message_id=message_id, sender=ctx.caller.user_id, group_id=draft.group_id, sequence=sequence,
             dedup_id=draft.dedup_id, trace=draft.trace,
             attributes=message.write_attributes(draft.attributes) if draft.attributes else None, body=body,

@@ -1,0 +1,123 @@
+"""Fair queues: which tenants of a standard queue are noisy, and where their messages lie.
+
+A tenant is a MessageGroupId; a message without one is a tenant of its own. The measures and numbers are AWS's:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html . AWS calls them
+approximate, and so are these: they are taken from samples.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+SHARE = 10
+"""Percent of the messages in flight, or of the recent processing time, beyond which a tenant is noisy."""
+IN_FLIGHT_MIN = 30
+"""Messages of its own in flight below which a tenant is not noisy by the number of them."""
+IDLE_MS = 300_000
+"""A tenant with nothing in flight for so long is not noisy any more."""
+
+# Ours, not AWS's.
+
+RECENT_MS = 60_000
+"""What is "recent" in the processing time: a message in flight counts half after so long."""
+SEEN_MIN = 3
+"""So many times a tenant's messages are met in flight before its processing time is judged, for one may be chance..."""
+SEEN_ALL_MIN = 10
+"""... and so many times anybody's."""
+
+
+class Lane(NamedTuple):
+    """A storage of a noisy tenant."""
+
+    group_id: str
+    storage: int
+    open: bool
+    """Whether the tenant is noisy: its messages go there, and come last. What a closed lane still has comes first."""
+
+
+@lru_cache(maxsize=1024)
+def read_lanes(text: str) -> tuple[Lane, ...]:
+    """The lanes in a queue's row. Remembered by the text itself, so that nothing can be out of date."""
+    return tuple(Lane(group_id, storage, bool(is_open)) for group_id, storage, is_open in json.loads(text))
+
+
+def write_lanes(lanes: Iterable[Lane]) -> str | None:
+    """The text that a queue's row keeps; None where there are none."""
+    listed = [[lane.group_id, lane.storage, int(lane.open)] for lane in lanes]
+    return json.dumps(listed, separators=(",", ":")) if listed else None
+
+
+class Sample(NamedTuple):
+    """What is in flight at one time."""
+
+    at_ms: int
+    groups: Mapping[str, int]
+    """By group, as far as messages have one."""
+    total: int
+    """All messages, those without a group as well."""
+
+
+class Past(NamedTuple):
+    """What samples have shown of the processing time."""
+
+    at_ms: int
+    """When the last one was taken."""
+    busy: Mapping[str, float]
+    """By group: milliseconds that its messages were in flight, those long ago less."""
+    busy_total: float
+    seen: Mapping[str, float]
+    """By group: how many messages were met in flight, those long ago less."""
+    seen_total: float
+
+
+def remember(past: Past | None, sample: Sample) -> Past:
+    """The past after a sample: what is in flight now is taken to have been so since the last one."""
+    if past is None:
+        past = Past(sample.at_ms, {}, 0.0, {}, 0.0)
+    passed_ms = max(0, sample.at_ms - past.at_ms)
+    kept = 0.5 ** (passed_ms / RECENT_MS)
+    counted_ms = min(passed_ms, RECENT_MS)
+    busy = {group: ms * kept for group, ms in past.busy.items() if ms * kept >= 1}
+    seen = {group: times * kept for group, times in past.seen.items() if group in busy}
+    if counted_ms:
+        for group, count in sample.groups.items():
+            busy[group] = busy.get(group, 0.0) + count * counted_ms
+            seen[group] = seen.get(group, 0.0) + count
+    return Past(
+        sample.at_ms, busy, past.busy_total * kept + sample.total * counted_ms,
+        seen, past.seen_total * kept + (sample.total if counted_ms else 0),
+    )  # fmt: skip
+
+
+def noisy(sample: Sample, past: Past) -> list[str]:
+    """The noisy tenants, those with most in flight first."""
+    by_number = {
+        group
+        for group, count in sample.groups.items()
+        if count >= IN_FLIGHT_MIN and count * 100 > sample.total * SHARE
+    }
+    by_time = {
+        group
+        for group, ms in past.busy.items()
+        if past.seen_total >= SEEN_ALL_MIN and past.seen[group] >= SEEN_MIN and ms * 100 > past.busy_total * SHARE
+    }
+    return sorted(by_number | by_time, key=lambda group: (-sample.groups.get(group, 0), group))
+
+
+def next_look_ms(total: int) -> int:
+    """How long a sample is good, where so many messages were in flight: the more there are the longer a look takes."""
+    return LOOK_MS + total // ROWS_PER_MS
+
+
+LOOK_MS = 1_000
+"""Least time between two samples of a queue."""
+ROWS_PER_MS = 20
+"""Messages in flight that put off the next sample by a millisecond: 120,000 of them by six seconds."""
+SAMPLE = 2_000
+"""About so many messages are looked at for a sample; of more in flight every second, fourth, eighth and so on."""
+
+
+def one_of(total: int) -> int:
+    """Every how many of ``total`` messages in flight one is looked at: a power of two."""
+    return 1 << (total // SAMPLE).bit_length()
