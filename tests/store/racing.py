@@ -40,6 +40,7 @@ class _Slow:
     def __init__(self, tx: Tx, race: "_Race") -> None:
         self._tx = tx
         self._race = race
+        self.memo = tx.memo
 
     def one(self, query: Query, **params: Any) -> Row | None:
         return self._then(query, self._tx.one(query, **params))
