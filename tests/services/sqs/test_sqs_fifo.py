@@ -56,7 +56,7 @@ def test_messages_that_cannot_be(world: World, request_: dict[str, Any], code: s
     assert world.count("sqs_dedup") == 0
 
 
-def test_a_batch_without_a_group_fails_as_a_whole_under_another_code(world: World) -> None:
+def test_a_batch_without_a_group_or_an_id_fails_as_a_whole(world: World) -> None:
     url = world.fifo()
     entries = [
         {"Id": "a", "MessageBody": "x", "MessageGroupId": "g", "MessageDeduplicationId": "d"},
@@ -65,6 +65,12 @@ def test_a_batch_without_a_group_fails_as_a_whole_under_another_code(world: Worl
     error = world.refused("SendMessageBatch", QueueUrl=url, Entries=entries)
     assert error.code == "InvalidParameterValueException"
     assert error.message == "The request must contain the parameter MessageGroupId."
+    entries[1] = {"Id": "b", "MessageBody": "x", "MessageGroupId": "g"}
+    error = world.refused("SendMessageBatch", QueueUrl=url, Entries=entries)
+    assert (error.code, error.message) == (
+        "InvalidParameterValueException",
+        "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
+    )
     assert world.count("sqs_message") == 0
 
 

@@ -92,7 +92,14 @@ def test_a_mebibyte_lies_beside_its_row(world: World) -> None:
     [
         ({}, "MissingRequiredParameterException", "The request must contain the parameter MessageBody."),
         ({"MessageBody": ""}, "MissingRequiredParameterException", None),
-        ({"MessageBody": "\x00"}, "InvalidMessageContents", None),
+        (
+            {"MessageBody": "a\x07"},
+            "InvalidMessageContents",
+            (
+                "Invalid binary character '#x7' was found in the message body, the set of allowed characters is #x9 |"
+                " #xA | #xD | [#x20-#xD7FF] | [#xE000-#xFFFD] | [#x10000-#x10FFFF]."
+            ),
+        ),
         (
             {"MessageBody": "x" * 1025},
             "InvalidParameterValueException",
@@ -264,8 +271,17 @@ def test_handles_are_checked(world: World) -> None:
         assert error.message == f'The input receipt handle "{handle}" is not a valid receipt handle.'
     error = world.refused("DeleteMessage", QueueUrl=other, ReceiptHandle=message["ReceiptHandle"])
     assert error.code == "ReceiptHandleIsInvalid"
+    # AWS's name for it in that sentence: https://github.com/aws/aws-sdk-js-v3/issues/5478
     error = world.refused("DeleteMessage", QueueUrl=url)
+    assert error.message == "The request must contain the parameter MessageHandle."
+    error = world.refused("ChangeMessageVisibility", QueueUrl=url, VisibilityTimeout=1)
     assert error.message == "The request must contain the parameter ReceiptHandle."
+    error = world.refused("DeleteMessageBatch", QueueUrl=url, Entries=[{"Id": "a", "ReceiptHandle": ""}])
+    assert error.message == "The request must contain the parameter DeleteMessageBatchRequestEntry.1.ReceiptHandle."
+    error = world.refused("ChangeMessageVisibilityBatch", QueueUrl=url, Entries=[{"Id": "a"}])
+    assert error.message == (
+        "The request must contain the parameter ChangeMessageVisibilityBatchRequestEntry.1.ReceiptHandle."
+    )
 
 
 def test_an_expired_message_is_not_there_for_anyone(world: World) -> None:
@@ -380,7 +396,21 @@ def test_visibility_changes_in_batches(world: World) -> None:
             "BatchRequestTooLong",
             "Batch requests cannot be longer than 1048576 bytes. You have sent 1048577 bytes.",
         ),
-        ([{"Id": "a"}], "MissingRequiredParameterException", "The request must contain the parameter MessageBody."),
+        (
+            [{"Id": "a", "MessageBody": "x"}, {"Id": "b"}],
+            "MissingRequiredParameterException",
+            "The request must contain the parameter SendMessageBatchRequestEntry.2.MessageBody.",
+        ),
+        (
+            [{"MessageBody": "x"}],
+            "MissingRequiredParameterException",
+            "The request must contain the parameter SendMessageBatchRequestEntry.1.Id.",
+        ),
+        (
+            [{"Id": "bad", "MessageBody": "\x00" + "x" * 1_048_575}, {"Id": "b", "MessageBody": "x"}],
+            "BatchRequestTooLong",
+            "Batch requests cannot be longer than 1048576 bytes. You have sent 1048577 bytes.",
+        ),
     ],
 )
 def test_batches_that_cannot_be(world: World, entries: list[Any], code: str, says: str | None) -> None:

@@ -65,6 +65,62 @@ def test_create_is_idempotent_for_the_attributes_given(world: World) -> None:
     assert world.queue("q.fifo") == fifo
 
 
+def test_create_compares_tags_where_some_are_given(world: World) -> None:
+    url = world.queue(tags={"a": "1"})
+    assert world.queue() == url
+    assert world.queue(tags={"a": "1"}) == url
+    for tags in ({"a": "2"}, {"a": "1", "b": "2"}):
+        error = world.refused("CreateQueue", QueueName="q", tags=tags)
+        assert (error.code, error.message) == (
+            "QueueNameExists",
+            "A queue already exists with the same name and different tags",
+        )
+    assert world("ListQueueTags", QueueUrl=url) == {"Tags": {"a": "1"}}
+
+
+def test_a_queue_is_found_by_its_name_alone(world: World) -> None:
+    url = world.queue("mine")
+    world.send("mine", "x")
+    assert world.bodies(url) == ["x"]
+    error = world.run_refused("DeleteQueue", {"QueueUrl": "mine"}, account="999999999999")
+    assert error.code == "QueueDoesNotExist"
+
+
+def test_the_key_that_aws_manages(world: World) -> None:
+    url = world.queue(KmsMasterKeyId="alias/aws/sqs", KmsDataKeyReusePeriodSeconds="600")
+    wanted = ("KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled")
+    assert world.attributes(url, *wanted) == {
+        "KmsMasterKeyId": "alias/aws/sqs",
+        "KmsDataKeyReusePeriodSeconds": "600",
+        "SqsManagedSseEnabled": "false",
+    }
+    assert world.queue(KmsMasterKeyId="alias/aws/sqs") == url
+    assert "KmsMasterKeyId" in world.refused("CreateQueue", QueueName="q", Attributes={"KmsMasterKeyId": ""}).message
+    world("SetQueueAttributes", QueueUrl=url, Attributes={"SqsManagedSseEnabled": "true"})
+    assert world.attributes(url, *wanted[::2]) == {"SqsManagedSseEnabled": "true"}
+    for operation, request in (
+        ("SetQueueAttributes", {"QueueUrl": url}),
+        ("CreateQueue", {"QueueName": "other"}),
+    ):
+        assert world.refused(operation, Attributes={"KmsMasterKeyId": "alias/own"}, **request).code == "KmsNotFound"
+    before = world.attributes(url)
+    world.send(url, "x")
+    assert world.bodies(url) == ["x"]
+    assert before["SqsManagedSseEnabled"] == "true"
+
+
+def test_over_query_a_queues_url_is_for_the_queue(world: World) -> None:
+    """Recorded of AWS."""
+    url = world.queue()
+    for action, request in (("CreateQueue", {"QueueName": "new"}), ("ListQueues", {})):
+        path = url.removeprefix(BASE)
+        error = world.run_refused(action, request, wire="query", path=path)
+        assert (error.code, error.message) == ("InvalidAction", f"The action {action} is not valid for this endpoint.")
+        world.run(action, request, wire="query", path="/")
+    other = world.queue("other")
+    assert world.run("GetQueueUrl", {"QueueName": "other"}, wire="query", path=path) == {"QueueUrl": other}
+
+
 def test_documents_are_compared_as_json_and_shown_as_written(world: World) -> None:
     world.queue("dlq")
     written = f'{{ "maxReceiveCount" : "3", "deadLetterTargetArn":"{arn("dlq")}" }}'
@@ -98,7 +154,9 @@ def test_unknown_queues_are_worded_differently_over_query(world: World) -> None:
     assert error.message == "The specified queue does not exist."
     assert error.query_message == "The specified queue does not exist for this wsdl version."
     assert world.refused("GetQueueUrl", QueueName="none").code == "QueueDoesNotExist"
-    assert world.refused("SendMessage", QueueUrl="none", MessageBody="x").code == "InvalidAddress"
+    assert world.refused("SendMessage", QueueUrl="none", MessageBody="x").code == "QueueDoesNotExist"
+    error = world.refused("SendMessage", QueueUrl=f"{BASE}/", MessageBody="x")
+    assert (error.code, error.message) == ("InvalidAddress", f"The address {BASE}/ is not valid for this endpoint.")
     assert world.refused("ReceiveMessage").message == "The request must contain the parameter QueueUrl."
 
 

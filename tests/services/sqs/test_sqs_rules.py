@@ -69,8 +69,9 @@ def test_a_damaged_handle_is_none():
         ("https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo/", ("123456789012", "q.fifo")),
         ("/123456789012/q", ("123456789012", "q")),
         ("https://eu-west-1.queue.amazonaws.com/123456789012/q", ("123456789012", "q")),
-        ("q", None),
+        ("q", ("", "q")),
         ("http://localhost:4566/", None),
+        ("/", None),
         ("http://localhost:4566/queue/q", None),
         ("", None),
     ],
@@ -167,12 +168,13 @@ def text(value: str, data_type: str = "String") -> dict[str, str]:
         ("n", text("0" * 10 + "1" * 30, "Number.int")),
         ("b", {"DataType": "Binary.gif", "BinaryValue": b"\x00"}),
         ("AWSome", text("x")),
+        ("attr.1øßä", text("x")),
         ("x" * 256, text("x")),
     ],
 )
 def test_good_attributes(name, value):
     content = value.get("BinaryValue") or value["StringValue"].encode()
-    assert message.check_attributes({name: value}) == len(name) + len(value["DataType"]) + len(content)
+    assert message.check_attributes({name: value}) == len(name.encode()) + len(value["DataType"]) + len(content)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +195,9 @@ def test_good_attributes(name, value):
         ("a..b", text("a"), "attribute name 'a..b' is invalid"),
         (".a", text("a"), "attribute name '.a' is invalid"),
         ("a ", text("a"), "attribute name 'a ' is invalid"),
+        ("a§", text("a"), "attribute name 'a§' is invalid"),
+        ("a.", text("a"), "attribute name 'a.' is invalid"),
+        ("X", text("a\x0b"), "Invalid binary character '#xb' was found in the message attribute 'X' value"),
         ("aws.x", text("a"), "reserved prefix"),
         ("Amazon.x", text("a"), "reserved prefix"),
         ("x" * 257, text("a"), "256"),
@@ -221,6 +226,8 @@ def test_attributes_are_kept_as_they_were_sent():
     [
         (["All"], {"Hello", "Help.Me", "General"}),
         ([".*"], {"Hello", "Help.Me", "General"}),
+        (["*"], {"Hello", "Help.Me", "General"}),
+        (["Help"], set()),
         (["Help.*"], {"Help.Me"}),
         (["Hel.*"], {"Hello", "Help.Me"}),
         (["Hello", "nothing"], {"Hello"}),
@@ -293,7 +300,6 @@ def test_bounds_of_numbers(name, low, high):
         ),
         ({"FifoQueue": "yes"}, True, "InvalidAttributeValue", "Invalid value for the parameter FifoQueue."),
         ({"FifoThroughputLimit": "perMessageGroupId"}, True, "InvalidAttributeValue", None),
-        ({"KmsMasterKeyId": "alias/aws/sqs"}, False, "InvalidAttributeValue", None),
         (
             {"KmsMasterKeyId": "k", "SqsManagedSseEnabled": "true"},
             False,
@@ -321,6 +327,51 @@ def test_an_empty_text_removes_a_document():
     current = {"Policy": "{}", "RedrivePolicy": "{}", "RedriveAllowPolicy": "{}", "DelaySeconds": "1"}
     given = {"Policy": "", "RedrivePolicy": "", "RedriveAllowPolicy": "", "KmsMasterKeyId": ""}
     assert attributes.change(current, given, fifo=False) == {"DelaySeconds": "1"}
+
+
+def test_a_queue_is_encrypted_one_way():
+    key = {"KmsMasterKeyId": "alias/aws/sqs"}
+    by_kms = attributes.change({"SqsManagedSseEnabled": "true"}, key, fifo=False)
+    assert by_kms == {**key, "SqsManagedSseEnabled": "false"}
+    assert attributes.change(by_kms, {"SqsManagedSseEnabled": "True"}, fifo=False) == {"SqsManagedSseEnabled": "true"}
+    assert attributes.change(by_kms, {"KmsMasterKeyId": ""}, fifo=False) == {"SqsManagedSseEnabled": "false"}
+    both = {"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"}
+    assert attributes.change(by_kms, both, fifo=False) == {"SqsManagedSseEnabled": "true"}
+
+
+def test_the_reuse_period_is_shown_beside_a_key_or_when_it_is_another():
+    def shown(given):
+        return attributes.shown(given, fifo=False).get("KmsDataKeyReusePeriodSeconds")
+
+    assert shown({}) is None
+    assert shown({"KmsDataKeyReusePeriodSeconds": "300"}) is None
+    assert shown({"KmsDataKeyReusePeriodSeconds": "60"}) == "60"
+    assert shown({"KmsMasterKeyId": "alias/aws/sqs"}) == "300"
+    assert shown({"KmsMasterKeyId": "alias/aws/sqs", "KmsDataKeyReusePeriodSeconds": "60"}) == "60"
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [
+        ("", True),
+        ("alias/aws/sqs", True),
+        ("arn:aws:kms:eu-west-1:123456789012:alias/aws/sqs", True),
+        ("arn:aws:kms:eu-west-2:123456789012:alias/aws/sqs", False),
+        ("arn:aws:kms:eu-west-1:999999999999:alias/aws/sqs", False),
+        ("arn:aws:kms:eu-west-1:123456789012:key/1234", False),
+        ("alias/aws/sns", False),
+        ("alias/mine", False),
+        ("testKeyId", False),
+    ],
+)
+def test_the_managed_key_is_the_only_one(key, known):
+    if known:
+        attributes.check_key({"KmsMasterKeyId": key}, "eu-west-1", "123456789012")
+        return
+    with pytest.raises(AwsError, match="does not exist") as caught:
+        attributes.check_key({"KmsMasterKeyId": key}, "eu-west-1", "123456789012")
+    assert caught.value.code == "KmsNotFound"
+    assert key in caught.value.message
 
 
 def test_settings_are_what_their_text_says():
@@ -427,7 +478,12 @@ def test_add_permission_writes_aws_statement():
     [
         ("L", ["111111111111"], ["SendMessage"], "Value L for parameter Label is invalid. Reason: Already exists."),
         ("a b", ["111111111111"], ["SendMessage"], "for parameter Label is invalid"),
-        ("x", ["me"], ["SendMessage"], "Value me for parameter PrincipalId is invalid. Reason: Unable to verify."),
+        (
+            "x",
+            ["me"],
+            ["SendMessage"],
+            "Value me for parameter PrincipalId is invalid. Reason: Unable to verify principal.",
+        ),
         (
             "x",
             ["111111111111"],
@@ -454,17 +510,106 @@ def test_remove_permission_wants_a_label_that_is_there():
     assert caught.value.message == "Value L for parameter Label is invalid. Reason: can't find label."
 
 
-def test_policies_have_bounds():
-    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
-    policy.check_policy(json.dumps({"Statement": statement}))
-    for statements in (
-        [statement] * 21,
-        [{**statement, "Principal": {"AWS": ["*"] * 51}}],
-        [{**statement, "Action": ["sqs:*"] * 8}],
-        [{**statement, "Condition": {"StringEquals": {f"k{n}": "v" for n in range(11)}}}],
-    ):
-        with pytest.raises(AwsError) as caught:
-            policy.check_policy(json.dumps({"Statement": statements}))
-        assert caught.value.code == "OverLimit"
-    with pytest.raises(AwsError):
-        policy.check_policy(json.dumps({"Statement": [statement], "Id": "x" * 8_192}))
+STATEMENT = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("statements", "says"),
+    [
+        ([STATEMENT] * 21, "21 statements were found in the submitted policy, max allowed is 20"),
+        (
+            [{**STATEMENT, "Principal": {"AWS": ["*"] * 50, "Service": "sns.amazonaws.com"}}],
+            "51 principals were found in the submitted policy, max allowed is 50",
+        ),
+        (
+            [{**STATEMENT, "Action": ["sqs:*"] * 8}],
+            "8 actions were found in a statement from the submitted policy, max allowed is 7",
+        ),
+        (
+            [{**STATEMENT, "Condition": {"StringEquals": {f"k{n}": "v" for n in range(11)}}}],
+            "11 conditions were found in the submitted policy, max allowed is 10",
+        ),
+        ([{**STATEMENT, "Resource": "x" * 8_192}], "Submitted policy is over max allowed size."),
+    ],
+)
+def test_policies_have_bounds(statements, says):
+    """The words are those that users of AWS report, say https://github.com/dapr/components-contrib/issues/1780 ."""
+    with pytest.raises(AwsError) as caught:
+        policy.check_policy(json.dumps({"Statement": statements}))
+    assert (caught.value.code, caught.value.status, caught.value.message) == ("OverLimit", 403, says)
+
+
+def test_policies_up_to_their_bounds():
+    sharers = [f"{n:012}" for n in range(50)]
+    policy.check_policy(json.dumps({
+        "Version": "2012-10-17", "Id": "i",
+        "Statement": [
+            {
+                "Sid": "s", "Effect": "Allow", "Principal": {"AWS": sharers}, "Action": ["SQS:a"] * 7,
+                "Condition": {
+                    "ForAnyValue:StringLikeIfExists": {f"k{n}": ["v", "w"] for n in range(9)},
+                    "Bool": {"aws:SecureTransport": "false"},
+                },
+            },
+        ],
+    }))  # fmt: skip
+    few = [{**STATEMENT, "Principal": {"Service": "sns.amazonaws.com"}, "Sid": str(n)} for n in range(20)]
+    policy.check_policy(json.dumps({"Statement": few}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Effect": "allow"},
+        {"Effect": ["Allow"]},
+        {"Sid": 1},
+        {"Other": "x"},
+        {"Principal": None},
+        {"Principal": "111111111111"},
+        {"Principal": {}},
+        {"Principal": {"Aws": "*"}},
+        {"Principal": {"AWS": []}},
+        {"Principal": {"AWS": [1]}},
+        {"NotPrincipal": "*"},
+        {"Action": None},
+        {"Action": []},
+        {"Action": "SendMessage"},
+        {"Action": "s3:GetObject"},
+        {"Action": ["sqs:SendMessage", "sns:Publish"]},
+        {"Action": "sqs:"},
+        {"NotAction": "sqs:*"},
+        {"Resource": ""},
+        {"Resource": 1},
+        {"NotResource": "*"},
+        {"Condition": []},
+        {"Condition": {"StringEquals": "x"}},
+        {"Condition": {"StringEquals": {}}},
+        {"Condition": {"StringEquals": {"k": {}}}},
+        {"Condition": {"Equals": {"k": "v"}}},
+    ],
+)
+def test_statements_that_cannot_be(change):
+    with pytest.raises(AwsError) as caught:
+        policy.check_policy(json.dumps({"Statement": [{**STATEMENT, **change}]}))
+    assert (caught.value.code, caught.value.message) == (
+        "InvalidAttributeValue",
+        "Invalid value for the parameter Policy.",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"Statement":[]}',
+        json.dumps({"Version": "2020-01-01", "Statement": STATEMENT}),
+        json.dumps({"Id": 1, "Statement": STATEMENT}),
+        json.dumps({"Statement": STATEMENT, "Statements": []}),
+        json.dumps({"Statement": [{**STATEMENT, "Sid": "a"}] * 2}),
+        json.dumps({"Statement": ["x"]}),
+        '{"Statement":{"Effect":"Allow","Effect":"Deny","Principal":"*","Action":"sqs:*"}}',
+    ],
+)
+def test_policies_that_cannot_be(text):
+    with pytest.raises(AwsError, match="Invalid value for the parameter Policy"):
+        policy.check_policy(text)

@@ -30,7 +30,9 @@ class World:
         self.now_ms = START_MS
         self.ids = RandomIds(seed)
 
-    def context(self, account: str = ACCOUNT, wire: str = "json", started_ms: int | None = None) -> Context:
+    def context(
+        self, account: str = ACCOUNT, wire: str = "json", started_ms: int | None = None, path: str = "/"
+    ) -> Context:
         return Context(
             account=account,
             region=REGION,
@@ -42,6 +44,7 @@ class World:
             calls=self.registry,
             base_url=BASE,
             wire=wire,
+            path=path,
         )
 
     def run(self, operation: str, request: Params, **context: Any) -> Any:
@@ -131,8 +134,11 @@ class World:
         assert kept == dict(sql(self.store, "SELECT storage, COUNT(*) FROM sqs_message GROUP BY storage"))
 
     def refused(self, operation: str, /, **request: Any) -> AwsError:
+        return self.run_refused(operation, request)
+
+    def run_refused(self, operation: str, request: Params, **context: Any) -> AwsError:
         with pytest.raises(AwsError) as caught:
-            self(operation, **request)
+            self.run(operation, request, **context)
         return caught.value
 
 

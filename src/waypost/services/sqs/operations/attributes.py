@@ -54,6 +54,7 @@ def set_queue_attributes(tx: Tx, ctx: Context, request: Params) -> Params:
         raise errors.missing("Attributes")
     queue = locked(tx, ctx, request)
     changed = attributes.change(current_attributes(tx, queue), given, fifo=queue.fifo)
+    attributes.check_key(given, queue.region, queue.account)
     check_dead_letters(tx, queue, changed, given)
     _write(tx, ctx, queue, changed)
     return {}

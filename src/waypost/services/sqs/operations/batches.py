@@ -11,8 +11,11 @@ from waypost.services.sqs.limits import BATCH_MAX
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
-def check_entries(kind: str, entries: list[Params]) -> None:
-    """Raise ``AwsError`` where a batch as a whole cannot be: its size, and its entries' ids."""
+def check_entries(kind: str, entries: list[Params], *required: str) -> None:
+    """Raise ``AwsError`` where a batch as a whole cannot be: its size, its entries' ids, what an entry must have.
+
+    Errors name a member of an entry as the Query protocol writes it, over JSON too.
+    """
     if not entries:
         raise AwsError("EmptyBatchRequest", f"There should be at least one {kind} in the request.")
     if len(entries) > BATCH_MAX:
@@ -21,10 +24,10 @@ def check_entries(kind: str, entries: list[Params]) -> None:
             f"Maximum number of entries per request are {BATCH_MAX}. You have sent {len(entries)}.",
         )
     seen: set[str] = set()
-    for entry in entries:
+    for number, entry in enumerate(entries, 1):
         entry_id = entry.get("Id")
         if entry_id is None:
-            raise errors.missing("Id")
+            raise errors.missing(f"{kind}.{number}.Id")
         if not _ID.fullmatch(entry_id):
             raise AwsError(
                 "InvalidBatchEntryId",
@@ -34,6 +37,10 @@ def check_entries(kind: str, entries: list[Params]) -> None:
         if entry_id in seen:
             raise AwsError("BatchEntryIdsNotDistinct", f"Id {entry_id} repeated.")
         seen.add(entry_id)
+    for number, entry in enumerate(entries, 1):
+        for name in required:
+            if entry.get(name) in (None, ""):
+                raise errors.missing(f"{kind}.{number}.{name}")
 
 
 def each(entries: list[Params], act: Callable[[Params], object]) -> Params:

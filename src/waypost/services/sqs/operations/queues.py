@@ -6,20 +6,22 @@ import json
 
 from waypost.aws.errors import AwsError
 from waypost.service import Context, Operation, Params
-from waypost.services.sqs import errors
+from waypost.services.sqs import errors, moves
 from waypost.services.sqs.jobs import rest_name, schedule_expiry, schedule_purge
 from waypost.services.sqs.limits import LIST_MAX, NAME_REST_MS, PURGE_PAUSE_MS
 from waypost.services.sqs.operations.attributes import check_dead_letters, current_attributes
-from waypost.services.sqs.operations.tags import check_tags
+from waypost.services.sqs.operations.tags import check_tags, read_tags
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.queue import Queue, addressed, find, owned
 from waypost.services.sqs.rules import attributes, names
+from waypost.services.sqs.rules.fairness import read_lanes
 from waypost.store.store import Tx
 from waypost.work.jobs import drop
 
 
 def create_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     """Make a queue, or find the one that is there already with the attributes given."""
+    _check_endpoint(ctx, "CreateQueue")
     name = request.get("QueueName")
     if not name:
         raise errors.missing("QueueName")
@@ -29,13 +31,9 @@ def create_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     url = {"QueueUrl": names.queue_url(ctx.base_url, ctx.account, name)}
     present = find(tx, ctx.region, ctx.account, name)
     settings = attributes.change({}, given, fifo=fifo or (present is not None and present.fifo))
+    attributes.check_key(given, ctx.region, ctx.account)
     if present is not None:
-        different = attributes.difference(current_attributes(tx, present), given, fifo=present.fifo)
-        if different is not None:
-            raise AwsError(
-                "QueueNameExists",
-                "A queue already exists with the same name and a different value for attribute " + different,
-            )
+        _check_same(tx, present, given, tags)
         return url
     names.check_name(name, fifo=fifo)
     check_tags(name, {}, tags)
@@ -52,6 +50,27 @@ def create_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     )  # fmt: skip
     schedule_expiry(tx, ctx, queue)
     return url
+
+
+def _check_endpoint(ctx: Context, action: str) -> None:
+    """Raise ``AwsError`` where a request over Query that is about no queue went to a queue's URL, as recorded."""
+    if ctx.wire == "query" and names.parse_url(ctx.path) is not None:
+        raise AwsError("InvalidAction", f"The action {action} is not valid for this endpoint.", 400)
+
+
+def _check_same(tx: Tx, present: Queue, given: dict[str, str], tags: dict[str, str]) -> None:
+    """Raise ``AwsError`` where CreateQueue's wish, as far as it says something, is not the queue that is there.
+
+    AWS compares tags, too (https://github.com/Bogdanp/dramatiq_sqs/pull/13 ); how it words that is not recorded.
+    """
+    different = attributes.difference(current_attributes(tx, present), given, fifo=present.fifo)
+    if different is not None:
+        raise AwsError(
+            "QueueNameExists",
+            "A queue already exists with the same name and a different value for attribute " + different,
+        )
+    if tags and tags != read_tags(tx, present):
+        raise AwsError("QueueNameExists", "A queue already exists with the same name and different tags")
 
 
 def _check_rested(tx: Tx, ctx: Context, name: str) -> None:
@@ -76,6 +95,7 @@ def get_queue_url(tx: Tx, ctx: Context, request: Params) -> Params:
 
 def list_queues(tx: Tx, ctx: Context, request: Params) -> Params:
     """The account's queues by name."""
+    _check_endpoint(ctx, "ListQueues")
     prefix = request.get("QueueNamePrefix") or ""
     limit, after = _page(request)
     rows = tx.all(
@@ -131,7 +151,8 @@ def purge_queue(tx: Tx, ctx: Context, request: Params) -> Params:
         raise AwsError(
             "PurgeQueueInProgress", f"Only one PurgeQueue operation on {queue.name} is allowed every 60 seconds.", 403
         )
-    schedule_purge(tx, ctx, queue.storage)
+    for storage in queue.storages:
+        schedule_purge(tx, ctx, storage)
     return {}
 
 
@@ -142,7 +163,9 @@ def delete_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     if row is None:
         raise errors.no_queue()
     drop(tx, queue.job_key)
-    schedule_purge(tx, ctx, row[0])
+    moves.forget(tx, queue)
+    for storage in queue._replace(storage=row[0], lanes=() if row[1] is None else read_lanes(row[1])).storages:
+        schedule_purge(tx, ctx, storage)
     rest_name(tx, ctx, queue)
     tx.wake(queue.wake_key, 0)
     return {}

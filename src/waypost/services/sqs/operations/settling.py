@@ -16,7 +16,8 @@ from waypost.store.store import Tx
 
 def delete_message(tx: Tx, ctx: Context, request: Params) -> Params:
     """Delete a message; one that is gone already was deleted well."""
-    handle = _handle(request)
+    # AWS calls it so here: https://github.com/aws/aws-sdk-js-v3/issues/5478 .
+    handle = _handle(request, "MessageHandle")
     _delete(tx, ctx, addressed(tx, ctx, request), handle)
     return {}
 
@@ -25,15 +26,13 @@ def delete_message_batch(tx: Tx, ctx: Context, request: Params) -> Params:
     """Up to ten."""
     queue = addressed(tx, ctx, request)
     entries = request.get("Entries") or []
-    check_entries("DeleteMessageBatchRequestEntry", entries)
-    for entry in entries:
-        _handle(entry)
+    check_entries("DeleteMessageBatchRequestEntry", entries, "ReceiptHandle")
     return each(entries, lambda entry: _delete(tx, ctx, queue, entry["ReceiptHandle"]))
 
 
 def change_message_visibility(tx: Tx, ctx: Context, request: Params) -> Params:
     """Hide a received message for so many seconds from now on; zero gives it back."""
-    handle, visibility_s = _handle(request), _visibility(request)
+    handle, visibility_s = _handle(request, "ReceiptHandle"), _visibility(request)
     _change(tx, ctx, addressed(tx, ctx, request), handle, visibility_s)
     return {}
 
@@ -42,16 +41,14 @@ def change_message_visibility_batch(tx: Tx, ctx: Context, request: Params) -> Pa
     """Up to ten."""
     queue = addressed(tx, ctx, request)
     entries = request.get("Entries") or []
-    check_entries("ChangeMessageVisibilityBatchRequestEntry", entries)
-    for entry in entries:
-        _handle(entry)
+    check_entries("ChangeMessageVisibilityBatchRequestEntry", entries, "ReceiptHandle")
     return each(entries, lambda entry: _change(tx, ctx, queue, entry["ReceiptHandle"], _visibility(entry)))
 
 
-def _handle(request: Params) -> str:
+def _handle(request: Params, called: str) -> str:
     handle: str | None = request.get("ReceiptHandle")
     if not handle:
-        raise errors.missing("ReceiptHandle")
+        raise errors.missing(called)
     return handle
 
 

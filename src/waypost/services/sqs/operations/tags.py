@@ -16,7 +16,7 @@ def tag_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     if not added:
         raise errors.missing("Tags")
     queue = locked(tx, ctx, request)
-    tags = _read(tx, queue)
+    tags = read_tags(tx, queue)
     check_tags(queue.name, tags, added)
     _write(tx, queue, {**tags, **added})
     return {}
@@ -28,13 +28,13 @@ def untag_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     if not removed:
         raise errors.missing("TagKeys")
     queue = locked(tx, ctx, request)
-    _write(tx, queue, {key: value for key, value in _read(tx, queue).items() if key not in removed})
+    _write(tx, queue, {key: value for key, value in read_tags(tx, queue).items() if key not in removed})
     return {}
 
 
 def list_queue_tags(tx: Tx, ctx: Context, request: Params) -> Params:
     """All tags; no member where there is none."""
-    tags = _read(tx, owned(tx, ctx, request))
+    tags = read_tags(tx, owned(tx, ctx, request))
     return {"Tags": tags} if tags else {}
 
 
@@ -51,7 +51,8 @@ def check_tags(queue_name: str, present: dict[str, str], added: dict[str, str]) 
         raise errors.invalid(f"Too many tags added for queue {queue_name}.")
 
 
-def _read(tx: Tx, queue: Queue) -> dict[str, str]:
+def read_tags(tx: Tx, queue: Queue) -> dict[str, str]:
+    """Those of a queue that is there."""
     row = tx.one(Q.get_tags, account=queue.account, region=queue.region, name=queue.name)
     return {} if row is None else dict(json.loads(row[0]))
 

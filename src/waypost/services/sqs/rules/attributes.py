@@ -1,6 +1,7 @@
 """Queue attributes: which there are, what they may be, and what a queue makes of them."""
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -44,8 +45,11 @@ FIFO_DEFAULTS = {
     "DeduplicationScope": "queue",
     "FifoThroughputLimit": "perQueue",
 }
-_HIDDEN_DEFAULTS = {"KmsDataKeyReusePeriodSeconds": "300"}
-"""In force but not shown."""
+KMS_DEFAULTS = {"KmsDataKeyReusePeriodSeconds": "300"}
+"""In force, and shown beside a KMS key."""
+
+_MANAGED_KEY = re.compile(r"alias/aws/sqs|arn:aws[a-z-]*:kms:([a-z0-9-]+):(\d{12}):alias/aws/sqs")
+"""The one KMS key that every account has: the one that AWS manages for SQS. Its ARN names a region and an account."""
 
 WRITABLE = frozenset([*_WHOLE_NUMBERS, *_CHOICES, *_DOCUMENTS, "KmsMasterKeyId"])
 COUNTS = frozenset([
@@ -103,8 +107,10 @@ def write_settings(attributes: Attributes) -> str:
 
 def shown(attributes: Attributes, *, fifo: bool) -> dict[str, str]:
     """All settings of a queue as GetQueueAttributes lists them, defaults included."""
-    full = {**DEFAULTS, **(FIFO_DEFAULTS if fifo else {}), **attributes}
-    return {name: value for name, value in full.items() if _HIDDEN_DEFAULTS.get(name) != value}
+    full = {**DEFAULTS, **KMS_DEFAULTS, **(FIFO_DEFAULTS if fifo else {}), **attributes}
+    if "KmsMasterKeyId" not in full and KMS_DEFAULTS.items() <= full.items():
+        del full["KmsDataKeyReusePeriodSeconds"]
+    return full
 
 
 def wants_fifo(given: Attributes) -> bool:
@@ -114,14 +120,13 @@ def wants_fifo(given: Attributes) -> bool:
 
 def change(current: Attributes, given: Attributes, *, fifo: bool) -> dict[str, str]:
     """The attributes after ``given`` was set; raises ``AwsError`` in SQS's words where something cannot be."""
-    _check_encryption(given)
     changed = dict(current)
     for name, value in given.items():
         if name not in WRITABLE:
             raise errors.unknown_attribute(name)
         if name in _FIFO_ONLY:
             _check_kind(name, value, fifo=fifo)
-        if name == "KmsMasterKeyId" or (value == "" and name in _DOCUMENTS):
+        if value == "" and (name in _DOCUMENTS or name == "KmsMasterKeyId"):
             changed.pop(name, None)
         else:
             changed[name] = _checked(name, value)
@@ -134,21 +139,40 @@ def change(current: Attributes, given: Attributes, *, fifo: bool) -> dict[str, s
             "FifoThroughputLimit",
             "The perMessageGroupId value is allowed only when DeduplicationScope is messageGroup.",
         )
-    return changed
+    return _encrypted_once(changed, given)
 
 
-def _check_encryption(given: Attributes) -> None:
-    if not given.get("KmsMasterKeyId"):
-        return
-    if given.get("SqsManagedSseEnabled", "").lower() == "true":
+def _encrypted_once(changed: dict[str, str], given: Attributes) -> dict[str, str]:
+    """A queue is encrypted one way at most: what was given last takes the place of the other."""
+    key, managed = given.get("KmsMasterKeyId"), given.get("SqsManagedSseEnabled", "").lower() == "true"
+    if key and managed:
         raise AwsError(
             "InvalidAttributeName",
             "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or"
             " SQS SSE.",
         )
-    raise errors.invalid_attribute(
-        "KmsMasterKeyId", "Waypost has no KMS; encrypt the host's disk to encrypt what queues keep."
-    )
+    if key:
+        changed["SqsManagedSseEnabled"] = "false"
+    elif managed:
+        changed.pop("KmsMasterKeyId", None)
+    return changed
+
+
+def check_key(given: Attributes, region: str, account: str) -> None:
+    """Raise ``AwsError`` where a queue of that home is to have a KMS key that is not there.
+
+    AWS says so when the queue is used first. Here there is no KMS, so no other key can be made until then.
+    """
+    key = given.get("KmsMasterKeyId")
+    if not key:
+        return
+    match = _MANAGED_KEY.fullmatch(key)
+    if match is None or (match[1] is not None and (match[1], match[2]) != (region, account)):
+        raise AwsError(
+            "KmsNotFound",
+            f"Key '{key}' does not exist: Waypost has no KMS, and of its keys only the one that AWS manages for SQS,"
+            " alias/aws/sqs.",
+        )
 
 
 def _check_kind(name: str, value: str, *, fifo: bool) -> None:
@@ -172,13 +196,14 @@ def _checked(name: str, value: str) -> str:
         if value.lower() in known:
             return known[value.lower()]
         raise errors.invalid_attribute(name)
-    _DOCUMENTS[name](value)
+    if name in _DOCUMENTS:
+        _DOCUMENTS[name](value)
     return value
 
 
 def difference(current: Attributes, given: Attributes, *, fifo: bool) -> str | None:
     """The first attribute in which CreateQueue's wish differs from the queue that is there; None if none does."""
-    present = {**DEFAULTS, **_HIDDEN_DEFAULTS, **(FIFO_DEFAULTS if fifo else {}), **current}
+    present = {**DEFAULTS, **KMS_DEFAULTS, **(FIFO_DEFAULTS if fifo else {}), **current}
     for name, value in given.items():
         if not _same(name, present.get(name, ""), value):
             return name

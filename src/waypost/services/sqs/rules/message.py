@@ -15,7 +15,8 @@ from waypost.services.sqs.limits import ATTRIBUTE_NAME_MAX, ATTRIBUTE_TYPE_BYTES
 Attributes = Mapping[str, Mapping[str, Any]]
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
+"""Letters and digits are those of any script: AWS takes ``attr.1øßä``, recorded, though its documentation says less."""
 _RESERVED = re.compile(r"(aws|amazon)\.", re.IGNORECASE)
 _TYPE = re.compile(r"(String|Number|Binary)(\..+)?", re.DOTALL)
 _NUMBER_DIGITS_MAX = 38
@@ -32,16 +33,26 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, dict[str, str]]).decode
 
 
-def check_body(body: str) -> bytes:
+def check_body(body: str, where: str = "body") -> bytes:
     """A message's body in UTF-8; raises ``AwsError`` where it has characters that XML cannot write."""
     # Most bodies are printable, which is quicker to see than that they have no forbidden character.
-    if not body.isprintable() and _FORBIDDEN.search(body):
+    if not body.isprintable() and (found := _FORBIDDEN.search(body)):
         raise AwsError(
             "InvalidMessageContents",
-            "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to"
-            " #xFFFD | #x10000 to #x10FFFF.",
+            f"Invalid binary character '#x{ord(found[0]):x}' was found in the message {where}, the set of allowed"
+            " characters is #x9 | #xA | #xD | [#x20-#xD7FF] | [#xE000-#xFFFD] | [#x10000-#x10FFFF].",
         )
     return body.encode()
+
+
+def size(body: str, attributes: Attributes) -> int:
+    """The bytes of a message that may be no good: what it adds to its batch."""
+    parts = [body]
+    binary = 0
+    for name, value in attributes.items():
+        parts += (name, value.get("DataType") or "", value.get("StringValue") or "")
+        binary += len(value.get("BinaryValue") or b"")
+    return len("".join(parts).encode("utf-8", "surrogatepass")) + binary
 
 
 def check_attributes(attributes: Attributes) -> int:
@@ -67,7 +78,7 @@ def _check_name(name: str) -> int:
             f"Message (user) attribute name '{name}' is invalid. It can contain A-Z, a-z, 0-9, underscores (_), hyphens"
             " (-), and periods (.), and periods neither at its ends nor one after another."
         )
-    return len(name)
+    return len(name.encode())
 
 
 def _check_value(name: str, value: Mapping[str, Any], kind: str) -> int:
@@ -89,7 +100,7 @@ def _check_value(name: str, value: Mapping[str, Any], kind: str) -> int:
     if not content or value.get("StringValue" if binary else "BinaryValue"):
         raise errors.invalid(f"Message {kind}attribute '{name}' must contain a non-empty value of type '{match[1]}'.")
     if not binary:
-        content = check_body(content)
+        content = check_body(content, f"attribute '{name}' value")
     if match[1] == "Number" and not _is_number(content.decode()):
         raise errors.invalid(f"Can't cast the value of message {kind}attribute '{name}' to a number.")
     return len(data_type.encode()) + len(content)
@@ -129,14 +140,14 @@ def _kept(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_attributes(text: str, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The attributes that a receiver named, out of a row: ``All``, a name, or a prefix with ``.*``."""
+    """The attributes that a receiver named, out of a row: ``All``, ``*``, a name, or a prefix with ``.*``."""
     stored = _decode(text)
     wanted = {name for pattern in names for name in stored if _matches(pattern, name)}
     return {name: _read_value(value) for name, value in stored.items() if name in wanted}
 
 
 def _matches(pattern: str, name: str) -> bool:
-    return pattern in {"All", name} or (pattern.endswith(".*") and name.startswith(pattern[:-2]))
+    return pattern in {"All", "*", name} or (pattern.endswith(".*") and name.startswith(pattern[:-2]))
 
 
 def _read_value(value: dict[str, str]) -> dict[str, Any]:

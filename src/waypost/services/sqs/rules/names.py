@@ -43,13 +43,18 @@ def _bad_name() -> AwsError:
 def _bad_fifo_name() -> AwsError:
     return errors.invalid(
         "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with"
-        " .fifo suffix and be 1 to 80 in length"
+        " .fifo suffix and be 1 to 80 in length."
     )
 
 
 @lru_cache(maxsize=4096)
 def parse_url(url: str) -> Address | None:
-    """The account and the name in a queue's URL, or in the path of one; None where it is no such thing."""
+    """The account and the name in a queue's URL, or in the path of one; None where it is no such thing.
+
+    A name alone is one of the caller's own queues: its account is empty.
+    """
+    if "/" not in url:
+        return Address("", url) if url else None
     parts = url.rstrip("/").rsplit("/", 2)
     if len(parts) != 3 or not parts[2] or not _ACCOUNT.fullmatch(parts[1]):
         return None

@@ -45,45 +45,112 @@ OWNER_ACTIONS = (
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _ACCOUNT = re.compile(r"\d{12}")
+_VERSIONS = ("2008-10-17", "2012-10-17")
+_MEMBERS = frozenset(["Version", "Id", "Statement"])
+_STATEMENT_MEMBERS = frozenset([
+    "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition",
+])  # fmt: skip
+_PRINCIPAL_KINDS = frozenset(["AWS", "Service", "Federated", "CanonicalUser"])
+_ACTION = re.compile(r"\*|sqs:[A-Za-z*?]+", re.IGNORECASE)
+_OPERATOR = re.compile(
+    r"(ForAllValues:|ForAnyValue:)?(Null|(String(Not)?(Equals(IgnoreCase)?|Like)|(Numeric|Date)((Not)?Equals|"
+    r"(LessThan|GreaterThan)(Equals)?)|Bool|BinaryEquals|(Not)?IpAddress|Arn(Not)?(Equals|Like))(IfExists)?)"
+)
+"""The condition operators of IAM's policy language."""
 
 
 def check_policy(text: str) -> None:
-    """Raise ``AwsError`` where ``text`` is not a policy that a queue can have. Whom it admits is not asked here."""
+    """Raise ``AwsError`` where ``text`` is not a policy that a queue can have.
+
+    Its grammar is IAM's; whether the principals and the resources exist is not asked. The words are AWS's.
+    """
     if len(text.encode()) > POLICY_BYTES_MAX:
-        raise errors.invalid_attribute("Policy", f"A policy has at most {POLICY_BYTES_MAX} bytes.")
+        raise AwsError("OverLimit", "Submitted policy is over max allowed size.", 403)
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError):
-        raise errors.invalid_attribute("Policy") from None
-    if not isinstance(document, dict):
-        raise errors.invalid_attribute("Policy")
+        raise _malformed() from None
+    if not isinstance(document, dict) or not document.keys() <= _MEMBERS:
+        raise _malformed()
     statements = _listed(document.get("Statement"))
-    if not statements or not all(_is_statement(statement) for statement in statements):
-        raise errors.invalid_attribute("Policy")
+    if (
+        not statements
+        or document.get("Version", _VERSIONS[0]) not in _VERSIONS
+        or not isinstance(document.get("Id", ""), str)
+        or not all(_is_statement(statement) for statement in statements)
+    ):
+        raise _malformed()
+    sids = [statement["Sid"] for statement in statements if "Sid" in statement]
+    if len(set(sids)) < len(sids):
+        raise _malformed()
     _check_bounds(statements)
+
+
+def _malformed() -> AwsError:
+    return errors.invalid_attribute("Policy")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; one that names a member twice says two things."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError
+    return members
 
 
 def _is_statement(statement: Any) -> bool:
     return (
         isinstance(statement, dict)
-        and statement.get("Effect") in {"Allow", "Deny"}
+        and statement.keys() <= _STATEMENT_MEMBERS
+        and isinstance(statement.get("Sid", ""), str)
+        and statement.get("Effect") in ("Allow", "Deny")
         and ("Principal" in statement) != ("NotPrincipal" in statement)
+        and _is_principal(statement.get("Principal", statement.get("NotPrincipal")))
         and ("Action" in statement) != ("NotAction" in statement)
+        and _are_texts(statement.get("Action", statement.get("NotAction")), _ACTION)
+        and not ("Resource" in statement and "NotResource" in statement)
+        and all(_are_texts(statement[name]) for name in ("Resource", "NotResource") if name in statement)
+        and _is_condition(statement.get("Condition", {}))
+    )
+
+
+def _is_principal(value: Any) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and value.keys() <= _PRINCIPAL_KINDS and all(_are_texts(one) for one in value.values())
+    return bool(value == "*")
+
+
+def _are_texts(value: Any, pattern: re.Pattern[str] | None = None) -> bool:
+    """Whether it is a text, or a list of some, each as ``pattern`` has it."""
+    texts = _listed(value)
+    return bool(texts) and all(
+        isinstance(text, str) and text != "" and (pattern is None or pattern.fullmatch(text) is not None)
+        for text in texts
+    )
+
+
+def _is_condition(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        _OPERATOR.fullmatch(operator) is not None
+        and isinstance(keys, dict)
+        and bool(keys)
+        and all(isinstance(one, str | bool | int | float) for wanted in keys.values() for one in _listed(wanted))
+        for operator, keys in value.items()
     )
 
 
 def _check_bounds(statements: Sequence[dict[str, Any]]) -> None:
     principals = sum(len(_principals(statement)) for statement in statements)
-    conditions = sum(len(keys) for statement in statements for keys in _conditions(statement))
+    conditions = sum(len(keys) for statement in statements for keys in statement.get("Condition", {}).values())
     actions = max(len(_listed(statement.get("Action", statement.get("NotAction")))) for statement in statements)
-    for found, allowed, what in (
-        (len(statements), POLICY_STATEMENTS_MAX, "statements"),
-        (principals, POLICY_PRINCIPALS_MAX, "principals"),
-        (conditions, POLICY_CONDITIONS_MAX, "conditions"),
-        (actions, POLICY_ACTIONS_MAX, "actions in a statement"),
+    for found, allowed, where in (
+        (len(statements), POLICY_STATEMENTS_MAX, "statements were found in the submitted policy"),
+        (principals, POLICY_PRINCIPALS_MAX, "principals were found in the submitted policy"),
+        (conditions, POLICY_CONDITIONS_MAX, "conditions were found in the submitted policy"),
+        (actions, POLICY_ACTIONS_MAX, "actions were found in a statement from the submitted policy"),
     ):
         if found > allowed:
-            raise AwsError("OverLimit", f"{found} {what} were found in the policy, maximum allowed is {allowed}.", 403)
+            raise AwsError("OverLimit", f"{found} {where}, max allowed is {allowed}", 403)
 
 
 def _principals(statement: dict[str, Any]) -> list[Any]:
@@ -91,11 +158,6 @@ def _principals(statement: dict[str, Any]) -> list[Any]:
     if isinstance(named, dict):
         return [one for kind in named.values() for one in _listed(kind)]
     return _listed(named)
-
-
-def _conditions(statement: dict[str, Any]) -> list[dict[str, Any]]:
-    condition = statement.get("Condition")
-    return [keys for keys in condition.values() if isinstance(keys, dict)] if isinstance(condition, dict) else []
 
 
 def _listed(value: Any) -> list[Any]:
@@ -149,7 +211,7 @@ def _check_permission(label: str, accounts: Sequence[str], actions: Sequence[str
         )
     for account in accounts:
         if not _ACCOUNT.fullmatch(account):
-            raise errors.invalid_value("PrincipalId", account, "Unable to verify.")
+            raise errors.invalid_value("PrincipalId", account, "Unable to verify principal.")
     for action in actions:
         if action in OWNER_ACTIONS:
             raise errors.invalid_value(
