@@ -12,14 +12,15 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import machine, report, scenarios
+from benchmarks import machine, queues, report, scenarios, topics
 from benchmarks.database import Database, PostgresMissing
 from benchmarks.postgres import OnPostgres
 from benchmarks.scenarios import Figures, Load
 from benchmarks.servers import FLOOR, HERE, MINISTACK, MOTO, WAYPOST, WAYPOST_POSTGRES, Kind, Running
 
 SCENARIOS = (
-    "start", "sqs", "batch", "backlog", "states", "callback", "invoke", "mapping", "nodes", "wake", "take_over",
+    "start", "sqs", "batch", "fifo", "groups", "fan_out", "receives", "states", "callback", "invoke", "mapping",
+    "backlog", "counts", "parked", "nodes", "wake", "take_over",
 )  # fmt: skip
 OURS = (WAYPOST, WAYPOST_POSTGRES)
 KINDS = (*OURS, MINISTACK, MOTO)
@@ -150,6 +151,11 @@ class Run:
 
         if server.kind is WAYPOST:
             await self.measure(server, "batch", batch)
+            await self.measure(server, "groups", lambda: queues.fifo_groups(server, load))
+        await self.measure(server, "fifo", lambda: queues.fifo(server, load))
+        await self.measure(server, "fan_out", lambda: self.fan_out(server))
+        fill_s = load.fill_seconds if server.kind is WAYPOST else PEER_FILL_S
+        await self.measure(server, "receives", lambda: queues.receives(server, load, fill_s))
         await self.measure(server, "states", states)
         await self.measure(server, "callback", callback)
         if server.kind is MOTO:
@@ -160,6 +166,31 @@ class Run:
             await self.measure(server, "invoke", lambda: scenarios.invoke(server, load))
             await self.measure(server, "mapping", lambda: scenarios.mapping(server, load))
         await self.measure(server, "backlog", lambda: self._backlog(server))
+        if server.kind is WAYPOST:
+            await self.measure(server, "counts", lambda: self._counts(server))
+        await self.measure(server, "parked", lambda: queues.parked(server, load))
+
+    async def fan_out(self, server: Running) -> Figures:
+        """One message to ten queues, in turns with the floor; then everything must be there."""
+        fans, works = await topics.variants(server, self.load)
+        bare = await self.floor()
+        *found, floors = await scenarios.in_turns(self.load.turns, *works, lambda: scenarios.floor(bare, self.load))
+        for fan in fans:
+            await fan.check()
+        figures: Figures = {}
+        for rounds in found:
+            name = next(iter(rounds[0])).removesuffix(".per_s")
+            rate = scenarios.share(rounds, floors, f"{name}.per_s", "http.requests_per_s")
+            figures |= scenarios.medians(rounds) | {f"{name}.of_floor": rate}
+        return figures
+
+    async def _counts(self, server: Running) -> Figures:
+        """GetQueueAttributes with as many waiting as the backlog has, and with none."""
+        url = await scenarios.make_queue(server, "backlog")
+        count = self.load.backlogs[-1]
+        if "backlog" not in self.only:
+            await scenarios.fill(server, self.load, url, count, self.load.fill_seconds)
+        return await queues.counts(server, self.load, url, count)
 
     async def _backlog(self, server: Running) -> Figures:
         """The cycle with many messages waiting in the same queue."""
@@ -214,6 +245,7 @@ class Run:
 async def run(arguments: argparse.Namespace) -> int:
     """The whole benchmark; answers the exit code."""
     load = Load(quick=arguments.quick)
+    queues.raise_open_files()
     kinds = {kind.name: kind for kind in KINDS}
     names = arguments.servers or [kind.name for kind in (OURS if arguments.quick else KINDS)]
     parent = Path(arguments.folder) if arguments.folder else HERE / "results"

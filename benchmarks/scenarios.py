@@ -65,6 +65,11 @@ class Load:
         self.woken = 20 if quick else 150
         self.taken = 4 if quick else 8
         self.taken_sleep_s = 2.0
+        self.groups = 200 if quick else 100_000
+        self.parked = 20 if quick else 1_000
+        self.settle_s = 0.2 if quick else 2.0
+        """Between parking many and looking at what they cost."""
+        self.idle_s = 0.3 if quick else 4.0
 
 
 class Measured:

@@ -36,7 +36,10 @@ def test_a_quick_run_measures_everything(tmp_path: Path):
     for figure in (
         "start.empty_s", "sqs.cycles_per_s", "sqs.of_floor", "sqs_200.requests_per_s", "batch.messages_per_s",
         "ten_pass.executions_per_s", "ten_pass.alone_p50_ms", "callback.p50_ms", "callback.per_s",
-        "invoke.warm_p50_ms", "invoke.cold_ms", "mapping.p50_ms", "start.200_s",
+        "invoke.warm_p50_ms", "invoke.cold_ms", "mapping.p50_ms", "start.200_s", "fifo.sends_per_s",
+        "fifo.batch_messages_per_s", "fifo.cycles_per_s", "fifo.many_of_one", "fan_out.per_s", "fan_out.raw.of_floor",
+        "fan_out.filtered.per_s", "fan_out.batch.per_s", "receives.messages_per_s", "counts.of_empty",
+        "parked.messages_per_s", "parked.p99_ms", "parked.operations_per_message",
     ):  # fmt: skip
         assert found["results"]["waypost"][figure] > 0, figure
     assert found["results"]["floor"]["http.requests_per_s"] > 0
