@@ -419,6 +419,106 @@ def test_an_end_may_need_a_signature(world: World):
     assert world.count("sns_subscription") == 0
 
 
+def test_a_pending_subscription_is_not_ended(world: World):
+    """AWS refuses it in these words, which Terraform's provider looks for."""
+    topic = world.topic()
+    subscription = world.subscribe(topic, "ops@example.com", "email")
+    assert (
+        world.says("Unsubscribe", SubscriptionArn=subscription)
+        == "Invalid parameter: SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation"
+    )
+    assert world.topic_attributes(topic)["SubscriptionsPending"] == "1"
+
+
+def test_a_queues_subscription_ends_with_a_signature_only(world: World):
+    """As the API reference says of SQS."""
+    topic, queue = world.topic(), world.queue()
+    asked = {"SubscriptionArn": world.subscribe(topic, queue)}
+    for context in ({"signed": False}, {"signed": True, "account": OTHER, "region": REGION}):
+        assert _refusal(world, "Unsubscribe", asked, **context).code == "AuthorizationErrorException"
+    world("Unsubscribe", **asked)
+    assert world("ListSubscriptions")["Subscriptions"] == []
+
+
+def _listed(world: World, topic: str) -> list[str]:
+    """The ARNs, or what stands in their place, by topic; the account's list says the same."""
+    listed = world("ListSubscriptionsByTopic", TopicArn=topic)["Subscriptions"]
+    assert world("ListSubscriptions")["Subscriptions"] == listed
+    return [one["SubscriptionArn"] for one in listed]
+
+
+def test_lists_show_for_some_days_that_a_subscription_ended(world: World):
+    topic = world.topic()
+    first = world.subscribe(topic, "http://example.com/1", "http")
+    world("ConfirmSubscription", TopicArn=topic, Token=world.token())
+    waiting = world.subscribe(topic, "http://example.com/2", "http")
+    last = world.subscribe(topic, world.queue())
+    assert _listed(world, topic) == [first, "PendingConfirmation", last]
+    world("Unsubscribe", SubscriptionArn=first)
+    assert _listed(world, topic) == ["Deleted", "PendingConfirmation", last]
+    assert world.says("GetSubscriptionAttributes", SubscriptionArn=first) == "Subscription does not exist"
+    world("Unsubscribe", SubscriptionArn=first)
+    again = world.subscribe(topic, "http://example.com/1", "http")
+    assert _listed(world, topic) == ["PendingConfirmation", last, "PendingConfirmation"]
+    world("ConfirmSubscription", TopicArn=topic, Token=_token_of(world, again))
+    world("Unsubscribe", SubscriptionArn=again)
+    world.pass_s(3 * 86_400 - 1)
+    world.work("sns.fade", "sns.lapse")
+    assert _listed(world, topic) == [last, "Deleted"]
+    assert world.says("GetSubscriptionAttributes", SubscriptionArn=waiting) == "Subscription does not exist"
+    world.pass_s(1)
+    world.work("sns.fade")
+    assert _listed(world, topic) == [last]
+    assert world.topic_attributes(topic)["SubscriptionsDeleted"] == "2"
+
+
+def _token_of(world: World, subscription: str) -> str:
+    uuid = subscription.rpartition(":")[2]
+    return str(sql(world.store, "SELECT token FROM sns_token WHERE uuid = :uuid", uuid=uuid)[0][0])
+
+
+def test_who_takes_an_end_back_is_listed_as_before(world: World):
+    topic = world.topic()
+    subscription = world.subscribe(topic, "http://example.com/x", "http")
+    world("ConfirmSubscription", TopicArn=topic, Token=world.token())
+    world.pass_s(1)
+    world.run("Unsubscribe", {"SubscriptionArn": subscription}, signed=False)
+    assert _listed(world, topic) == ["Deleted"]
+    world.run("ConfirmSubscription", {"TopicArn": topic, "Token": world.token()}, signed=False)
+    assert _listed(world, topic) == [subscription]
+
+
+def test_a_deleted_topic_leaves_nothing_that_ended(world: World):
+    topic = world.topic()
+    subscription = world.subscribe(topic, "http://example.com/x", "http")
+    world("ConfirmSubscription", TopicArn=topic, Token=world.token())
+    world("Unsubscribe", SubscriptionArn=subscription)
+    world("DeleteTopic", TopicArn=topic)
+    world.work("sns.clear")
+    assert (world.count("sns_ended"), world.jobs("sns.fade")) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "listed"),
+    [
+        ("http://example.com/x", "http://example.com/x"),
+        ("http://me@example.com/x", "http://me@example.com/x"),
+        ("http://me:secret@example.com/x:y@z", "http://me:****@example.com/x:y@z"),
+        ("http://me:se@cr:et@example.com:8080", "http://me:****@example.com:8080"),
+        ("http://:s@example.com?a=b@c", "http://:****@example.com?a=b@c"),
+        ("http://example.com:80/@x", "http://example.com:80/@x"),
+        ("http://me:secret@[bad", "http://me:****@[bad"),
+    ],
+)
+def test_lists_hide_passwords(world: World, endpoint: str, listed: str):
+    """As recorded of ListSubscriptionsByTopic; GetSubscriptionAttributes is documented to answer the whole address."""
+    topic = world.topic()
+    subscription = world.subscribe(topic, endpoint, "http")
+    for page in (world("ListSubscriptions"), world("ListSubscriptionsByTopic", TopicArn=topic)):
+        assert [one["Endpoint"] for one in page["Subscriptions"]] == [listed]
+    assert world.subscription_attributes(subscription)["Endpoint"] == endpoint
+
+
 # --- quotas
 
 

@@ -4,17 +4,18 @@ Nothing here is needed for right answers, except that a subscription stays pendi
 """
 
 from waypost.service import Again, Context, Job, JobResult
-from waypost.services.sns.limits import CLEAN_BATCH_MAX, CLEAN_PAUSE_MS, DEDUP_MS, TOKEN_MS
+from waypost.services.sns.limits import CLEAN_BATCH_MAX, CLEAN_PAUSE_MS, DEDUP_MS, ENDED_MS, TOKEN_MS
 from waypost.services.sns.queries import Q
 from waypost.services.sns.rules.attributes import DAY_MS
 from waypost.services.sns.rules.fifo import ID_BITS
-from waypost.services.sns.topic import Topic, find, forget, subscription_of
+from waypost.services.sns.topic import Subscription, Topic, find, forget, subscription_of
 from waypost.store.store import Tx
 from waypost.work.jobs import drop, enqueue
 
 CLEAN = "sns.clean"
 CLEAR = "sns.clear"
 LAPSE = "sns.lapse"
+FADE = "sns.fade"
 
 _AFTER_ALL = (1 << 63) - 1
 """Greater than every sequence number."""
@@ -77,8 +78,8 @@ def clear(tx: Tx, ctx: Context, job: Job) -> JobResult:
     for query in (Q.delete_groups, Q.delete_archived):
         full |= tx.run(query, oldest=_AFTER_ALL, **bounds) == CLEAN_BATCH_MAX
     for query in (
-        Q.delete_subscriptions, Q.delete_tokens, Q.delete_replays, Q.delete_counts, Q.delete_throttles,
-        Q.delete_documents,
+        Q.delete_subscriptions, Q.delete_all_ended, Q.delete_tokens, Q.delete_replays, Q.delete_counts,
+        Q.delete_throttles, Q.delete_documents,
     ):  # fmt: skip
         full |= tx.run(query, **bounds) == CLEAN_BATCH_MAX
     return Again(ctx.now_ms) if full else None
@@ -108,4 +109,23 @@ def lapse(tx: Tx, ctx: Context, job: Job) -> JobResult:
     return None
 
 
-JOBS = {CLEAN: clean, CLEAR: clear, LAPSE: lapse}
+def remember_ended(tx: Tx, ctx: Context, topic: Topic, subscription: Subscription) -> None:
+    """Have lists show a subscription that was deleted just now, for some days more."""
+    tx.run(
+        Q.insert_ended, topic=topic.id, id=subscription.id, uuid=subscription.arn.rpartition(":")[2],
+        account=subscription.account, region=topic.region, topic_arn=topic.arn, protocol=subscription.protocol,
+        endpoint=subscription.endpoint,
+    )  # fmt: skip
+    enqueue(
+        tx, ctx, kind=FADE, key=topic.job_key, run_at_ms=ctx.now_ms + ENDED_MS,
+        payload={"topic": topic.id, "id": subscription.id},
+    )  # fmt: skip
+
+
+def fade(tx: Tx, ctx: Context, job: Job) -> JobResult:  # noqa: ARG001 (a job's handler)
+    """Show an ended subscription no more."""
+    tx.run(Q.delete_ended, topic=job.payload["topic"], id=job.payload["id"])
+    return None
+
+
+JOBS = {CLEAN: clean, CLEAR: clear, LAPSE: lapse, FADE: fade}

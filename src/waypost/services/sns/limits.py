@@ -34,6 +34,8 @@ FILTERED_MAX = 200
 
 TOKEN_MS = 2 * 86_400_000
 """How long a subscription may be confirmed."""
+ENDED_MS = 3 * 86_400_000
+"""How long lists show a subscription that ended, as Deleted. AWS does not say; people report three days."""
 DEDUP_MS = 300_000
 """How long a deduplication id is remembered."""
 ARCHIVE_DAYS_MAX = 365

@@ -111,13 +111,20 @@ SELECT id, uuid, topic_arn, account, protocol, endpoint, settings, confirmed, au
   principal
 FROM sns_subscription WHERE topic = :topic AND protocol = :protocol AND endpoint = :endpoint;
 
--- name: list_subscriptions_of_topic : in the order of subscribing
+-- name: list_subscriptions_of_topic : in the order of subscribing, with those that ended lately (2)
 SELECT id, uuid, topic_arn, account, protocol, endpoint, confirmed FROM sns_subscription
-WHERE topic = :topic AND id > :after ORDER BY id LIMIT :limit;
+WHERE topic = :topic AND id > :after
+UNION ALL
+SELECT id, uuid, topic_arn, account, protocol, endpoint, 2 FROM sns_ended WHERE topic = :topic AND id > :after
+ORDER BY id LIMIT :limit;
 
 -- name: list_subscriptions_of_account : likewise, of all topics
 SELECT id, uuid, topic_arn, account, protocol, endpoint, confirmed FROM sns_subscription
-WHERE account = :account AND region = :region AND id > :after ORDER BY id LIMIT :limit;
+WHERE account = :account AND region = :region AND id > :after
+UNION ALL
+SELECT id, uuid, topic_arn, account, protocol, endpoint, 2 FROM sns_ended
+WHERE account = :account AND region = :region AND id > :after
+ORDER BY id LIMIT :limit;
 
 -- name: count_small : subscriptions that cannot take a large message; asked of topics with at most a hundred
 SELECT COUNT(*) FROM sns_subscription WHERE topic = :topic AND protocol NOT IN ('sqs', 'lambda');
@@ -137,6 +144,16 @@ WHERE topic = :topic AND id = :id;
 
 -- name: delete_subscription : the topic is locked
 DELETE FROM sns_subscription WHERE topic = :topic AND id = :id;
+
+-- name: insert_ended : lists show it for some days more
+INSERT INTO sns_ended (topic, id, uuid, account, region, topic_arn, protocol, endpoint)
+VALUES (:topic, :id, :uuid, :account, :region, :topic_arn, :protocol, :endpoint);
+
+-- name: delete_ended : some days are over
+DELETE FROM sns_ended WHERE topic = :topic AND id = :id;
+
+-- name: delete_ended_of : the endpoint is subscribed again
+DELETE FROM sns_ended WHERE topic = :topic AND protocol = :protocol AND endpoint = :endpoint;
 
 -- name: insert_token : of a subscription that waits, or that was ended from outside
 INSERT INTO sns_token (topic, token, uuid, protocol, endpoint, settings, account, principal, expires_at)
@@ -209,6 +226,10 @@ SELECT sequence FROM sns_archive WHERE topic = :topic ORDER BY sequence LIMIT 1;
 -- name: delete_subscriptions : of a topic that is gone
 DELETE FROM sns_subscription WHERE topic = :topic AND id IN (
   SELECT id FROM sns_subscription WHERE topic = :topic ORDER BY id LIMIT :limit);
+
+-- name: delete_all_ended : likewise
+DELETE FROM sns_ended WHERE topic = :topic AND id IN (
+  SELECT id FROM sns_ended WHERE topic = :topic ORDER BY id LIMIT :limit);
 
 -- name: delete_tokens : likewise
 DELETE FROM sns_token WHERE topic = :topic AND token IN (

@@ -10,7 +10,7 @@ from waypost.services.sns.deliveries import mails, web
 from waypost.services.sns.deliveries.attempts import FAILURES, Verdict, attempt
 from waypost.services.sns.deliveries.inbox import Note
 from waypost.services.sns.deliveries.subscribers import MAIL
-from waypost.services.sns.rules import envelope, letters, retries
+from waypost.services.sns.rules import envelope, letters, names, retries
 from waypost.services.sns.rules.envelope import CONFIRMATION, UNSUBSCRIBED, Document
 from waypost.services.sns.rules.retries import CUSTOMER_MANAGED, RetryPolicy
 from waypost.services.sns.topic import Subscription, Topic, find, subscription_by_id
@@ -85,7 +85,7 @@ class _ToEndpoint:
 
     @property
     def name(self) -> str:
-        return f"{self._asked.kind} to {self._asked.protocol} {web.shown(self._asked.endpoint)}"
+        return f"{self._asked.kind} to {self._asked.protocol} {names.masked(self._asked.endpoint)}"
 
     @property
     def retry(self) -> RetryPolicy:

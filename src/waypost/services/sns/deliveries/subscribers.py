@@ -14,7 +14,7 @@ from waypost.services.sns.deliveries import devices, documents, mails, phones, w
 from waypost.services.sns.deliveries.attempts import FAILURES, TURN, Undeliverable, Verdict, attempt
 from waypost.services.sns.deliveries.channels import refuse_unset
 from waypost.services.sns.deliveries.inbox import Note
-from waypost.services.sns.rules import envelope, letters, retries
+from waypost.services.sns.rules import envelope, letters, names, retries
 from waypost.services.sns.rules.retries import CUSTOMER_MANAGED, RetryPolicy
 from waypost.services.sns.topic import Published, Subscription, Topic, find, subscription_by_id
 from waypost.store.store import Tx
@@ -22,7 +22,6 @@ from waypost.work import jobs
 from waypost.work.perform import HttpPost, SendMail
 
 DELIVER = "sns.deliver"
-WEB = ("http", "https")
 MAIL = ("email", "email-json")
 
 _encode = msgspec.json.Encoder().encode
@@ -71,7 +70,7 @@ def deliver(tx: Tx, ctx: Context, job: Job) -> JobResult:
         documents.release(tx, ctx, job)
         return None
     policy = retries.effective(topic.settings.delivery_policy, subscription.settings.delivery_policy)
-    if policy.per_second and subscription.protocol in WEB and not job.payload[TURN]:
+    if policy.per_second and subscription.protocol in names.WEB and not job.payload[TURN]:
         turn_ms = _take_turn(tx, ctx, topic, subscription, policy.per_second)
         if turn_ms > ctx.now_ms:
             return Again(turn_ms, {**job.payload, TURN: True})
@@ -99,15 +98,15 @@ class _ToSubscriber:
     @property
     def name(self) -> str:
         to = self._subscription
-        return f"message {self._published.message_id} to {to.protocol} {web.shown(to.endpoint)}"
+        return f"message {self._published.message_id} to {to.protocol} {names.masked(to.endpoint)}"
 
     @property
     def retry(self) -> RetryPolicy:
-        return self._policy.retry if self._subscription.protocol in WEB else CUSTOMER_MANAGED
+        return self._policy.retry if self._subscription.protocol in names.WEB else CUSTOMER_MANAGED
 
     @property
     def _raw(self) -> bool:
-        return self._subscription.settings.raw and self._subscription.protocol in WEB
+        return self._subscription.settings.raw and self._subscription.protocol in names.WEB
 
     def _owners(self, ctx: Context) -> Context:
         """The context of the subscription's owner, with the address at which the publisher knows this server."""

@@ -1,13 +1,10 @@
 """Deliveries to web servers."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from waypost.services.sns.deliveries.attempts import Verdict
 from waypost.services.sns.rules.envelope import http_headers
 from waypost.work.perform import HttpAnswer, HttpPost
-
-HIDDEN = "****"
 
 
 def post(url: str, kind: str, body: str, **about: Any) -> HttpPost:
@@ -22,12 +19,3 @@ def judge(outcome: Any) -> Verdict:
     if 200 <= outcome.status < 300:
         return Verdict()
     return Verdict(f"HTTP {outcome.status}", again=outcome.status == 429 or outcome.status >= 500)
-
-
-def shown(url: str) -> str:
-    """An address for the log, without its password."""
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        return url
-    return url if password is None else url.replace(f":{password}@", f":{HIDDEN}@", 1)

@@ -7,7 +7,7 @@ from typing import Any
 from waypost.aws.errors import AwsError
 from waypost.service import Context, Operation, Params
 from waypost.services.sns import deliveries, errors, queues, replays
-from waypost.services.sns.jobs import schedule_lapse
+from waypost.services.sns.jobs import remember_ended, schedule_lapse
 from waypost.services.sns.limits import (
     FIFO_SUBSCRIPTIONS_MAX,
     FILTERED_MAX,
@@ -27,6 +27,8 @@ from waypost.store.queries import Query
 from waypost.store.store import Row, Tx
 
 _PENDING = "pending confirmation"
+_SHOWN = ("PendingConfirmation", None, "Deleted")
+"""What lists show instead of an ARN: of a subscription that waits, that is confirmed, that ended lately."""
 _TOKEN = re.compile(r"[0-9a-f]{64,}")
 
 
@@ -83,6 +85,8 @@ def _insert(tx: Tx, ctx: Context, topic: Topic, **columns: Any) -> Subscription:
     subscription = subscription_of(tuple(columns[name] for name in read))
     filtered = int(subscription.settings.filter_policy is not None)
     tx.run(Q.insert_subscription, topic=topic.id, filtered=filtered, now=ctx.now_ms, **columns)
+    if subscription.protocol in names.ASKED:
+        tx.run(Q.delete_ended_of, topic=topic.id, protocol=subscription.protocol, endpoint=subscription.endpoint)
     confirmed = int(subscription.confirmed)
     change_counts(tx, ctx, topic, confirmed=confirmed, pending=1 - confirmed, filtered=filtered)
     return subscription
@@ -193,7 +197,7 @@ def _denied(why: str) -> AwsError:
 
 
 def unsubscribe(tx: Tx, ctx: Context, request: Params) -> Params:
-    """End a subscription; one that is not there was ended well."""
+    """End a subscription; one that is not there was ended well. One that waits to be confirmed ends by itself."""
     signed = bool(ctx.caller.access_key)
     named = names.parse_subscription(request["SubscriptionArn"])
     if signed and named.region != ctx.region:
@@ -203,11 +207,16 @@ def unsubscribe(tx: Tx, ctx: Context, request: Params) -> Params:
     if topic is None or row is None:
         return {}
     subscription = subscription_of(row)
+    if not subscription.confirmed:
+        raise errors.invalid("SubscriptionArn", "Cannot unsubscribe a subscription that is pending confirmation")
     owner = signed and ctx.account in {subscription.account, topic.account}
-    if row[9] and not owner:
+    if (row[9] or subscription.protocol == "sqs") and not owner:
         raise _denied("Unsubscribing requires the signature of the owner of the subscription or of the topic")
     forget(tx, ctx, topic, subscription)
-    if subscription.confirmed and not owner and subscription.protocol in names.ASKED:
+    if subscription.protocol not in names.ASKED:
+        return {}
+    remember_ended(tx, ctx, topic, subscription)
+    if not owner:
         # The endpoint may take it back: whoever asked need not have been meant to.
         token = _new_token(tx, ctx, topic, subscription)
         deliveries.say_unsubscribed(tx, ctx, topic, subscription, token)
@@ -298,13 +307,13 @@ def _listed(rows: list[Row]) -> Params:
     shown, token = pages.cut(rows, LIST_MAX, lambda row: str(row[0]))
     subscriptions = [
         {
-            "SubscriptionArn": f"{topic_arn}:{uuid}" if confirmed else "PendingConfirmation",
+            "SubscriptionArn": _SHOWN[state] or f"{topic_arn}:{uuid}",
             "Owner": account,
             "Protocol": protocol,
-            "Endpoint": endpoint,
+            "Endpoint": names.masked(endpoint) if protocol in names.WEB else endpoint,
             "TopicArn": topic_arn,
         }
-        for _, uuid, topic_arn, account, protocol, endpoint, confirmed in shown
+        for _, uuid, topic_arn, account, protocol, endpoint, state in shown
     ]
     return {"Subscriptions": subscriptions, **token}
 

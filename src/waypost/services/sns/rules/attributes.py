@@ -431,7 +431,7 @@ def shown_subscription(settings: SubscriptionSettings, protocol: str, topic: Top
     if settings.delivery_policy is not None:
         policy = json.loads(settings.delivery_policy)
         known["DeliveryPolicy"] = _compact({name: policy.get(name) for name in _POLICY_ORDER} | {"guaranteed": False})
-    if protocol in {"http", "https"}:
+    if protocol in names.WEB:
         known["EffectiveDeliveryPolicy"] = _compact(
             retries.show_subscription(topic.delivery_policy, settings.delivery_policy)
         )

@@ -15,11 +15,14 @@ FIFO_SUFFIX = ".fifo"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PASSWORD = re.compile(r"^(\w+://[^/?#:@]*:)[^/?#]*@")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 PROTOCOLS = ("http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose")
 ASKED = ("http", "https", "email", "email-json")
 """Protocols whose endpoints are asked whether they want to be subscribed."""
+WEB = ("http", "https")
+"""Protocols whose endpoints are addresses of web servers, perhaps with a password in them."""
 LARGE_PROTOCOLS = ("sqs", "lambda")
 """Protocols that take messages above 256 KiB."""
 
@@ -153,6 +156,11 @@ def _check_arn(text: str, service: str, what: str) -> arn.Arn:
     ):
         raise errors.invalid(what)
     return parsed
+
+
+def masked(url: str) -> str:
+    """A web server's address without its password, as lists and the log show it: ``https://me:****@example.com/x``."""
+    return _PASSWORD.sub(r"\1****@", url)
 
 
 def queue_of(text: str) -> arn.Arn | None:
