@@ -81,7 +81,7 @@ class World:
                     JOBS.postpone_job,
                     id=job.id,
                     run_at=answer.run_at_ms,
-                    payload=msgspec.json.encode(job.payload).decode(),
+                    payload=msgspec.json.encode(answer.payload or job.payload).decode(),
                 )
             else:
                 tx.run(JOBS.delete_job, id=job.id)

@@ -2,11 +2,12 @@
 
 from waypost.service import Service
 from waypost.services.sqs.jobs import JOBS
-from waypost.services.sqs.operations import attributes, delivering, queues, receiving, sending, settling, tags
+from waypost.services.sqs.operations import attributes, delivering, moving, queues, receiving, sending, settling, tags
 
 _NO_KMS = (
-    "KmsMasterKeyId is refused: there is no KMS. SqsManagedSseEnabled is kept and shown as on AWS; whether the data "
-    "folder is encrypted is the host's matter."
+    "There is no KMS: of its keys only the one that AWS manages for SQS is there, alias/aws/sqs, by that name or as an "
+    "ARN; every other KmsMasterKeyId is refused with KMS.NotFoundException. That key and SqsManagedSseEnabled are kept "
+    "and shown as on AWS, and change nothing: whether the data folder is encrypted is the host's matter."
 )
 _OTHER_ACCOUNTS = (
     "Queues of other accounts can be used where AWS would look at the queue's policy: policies are kept and shown, "
@@ -24,6 +25,7 @@ SERVICE = Service(
         **receiving.OPERATIONS,
         **settling.OPERATIONS,
         **delivering.OPERATIONS,
+        **moving.OPERATIONS,
     },
     jobs=JOBS,
     refusal_code="InvalidParameterValueException",

@@ -37,6 +37,12 @@ class _Locked(NamedTuple):
     head: int
 
 
+def hold(tx: Tx, queue: Queue, group_id: str) -> int:
+    """Let nobody else take messages of a group before the commit; answers its head: none has a lower sequence."""
+    group = _lock(tx, queue, group_id) if tx.shared else None
+    return 0 if group is None else group.head
+
+
 def enter(tx: Tx, ctx: Context, queue: Queue, group_id: str, row_id: int, visible_at_ms: int) -> int:
     """Take the next sequence number of a group: the row id, unless the group is ahead of the clock."""
     if not tx.shared:

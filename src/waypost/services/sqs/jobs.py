@@ -18,6 +18,7 @@ from waypost.services.sqs.limits import (
     PURGE_AGAIN_FACTOR,
     PURGE_AGAIN_MS,
 )
+from waypost.services.sqs.moves import MOVE, move
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.queue import Queue, find
 from waypost.services.sqs.rules.retention import AFTER_ALL, expires_ms, oldest_kept
@@ -152,4 +153,4 @@ def forget(tx: Tx, ctx: Context, job: Job) -> JobResult:
     return None
 
 
-JOBS = {EXPIRE: expire, PURGE: purge, FORGET: forget}
+JOBS = {EXPIRE: expire, PURGE: purge, FORGET: forget, MOVE: move}

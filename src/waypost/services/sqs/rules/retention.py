@@ -11,6 +11,11 @@ def oldest_kept(now_ms: int, retention_ms: int) -> int:
     return (now_ms - retention_ms + 1) << ID_BITS
 
 
+def made_ms(row_id: int) -> int:
+    """When a row was made."""
+    return row_id >> ID_BITS
+
+
 def expires_ms(row_id: int, retention_ms: int) -> int:
     """When the message of that row expires."""
     return (row_id >> ID_BITS) + retention_ms
