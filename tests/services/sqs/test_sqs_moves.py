@@ -291,6 +291,25 @@ def test_more_than_one_step_holds(world: World) -> None:
     assert sorted(drain(world, other)) == sorted(sent)
 
 
+def test_from_and_to_the_lanes_of_noisy_tenants(world: World) -> None:
+    _, dlq = dead_letters(world, [])
+    other = world.queue("other")
+    for name, storage in (("dlq", 11), ("other", 12)):
+        world.send({"dlq": dlq, "other": other}[name], f"quiet in {name}", MessageGroupId="quiet")
+        lanes = json.dumps([["noisy", storage, True], ["gone", storage + 10, False]])
+        sql(world.store, "UPDATE sqs_queue SET lanes = :lanes WHERE name = :name", lanes=lanes, name=name)
+    for number in range(MOVE_BATCH_MAX + 1):
+        world.send(dlq, f"noisy {number}", MessageGroupId="noisy")
+    assert sql(world.store, "SELECT COUNT(*) FROM sqs_message WHERE storage = 11") == [(MOVE_BATCH_MAX + 1,)]
+    start(world, DestinationArn=arn("other"))
+    world.work()
+    assert task(world)["Status"] == "COMPLETED"
+    assert task(world)["ApproximateNumberOfMessagesMoved"] == MOVE_BATCH_MAX + 2
+    lying = sql(world.store, "SELECT storage, COUNT(*) FROM sqs_message GROUP BY storage")
+    assert sorted(count for _, count in lying) == [2, MOVE_BATCH_MAX + 1]
+    assert (12, MOVE_BATCH_MAX + 1) in lying
+
+
 # --- the rate
 
 
@@ -467,31 +486,44 @@ def test_no_task_at_all(world: World) -> None:
     assert world("ListMessageMoveTasks", SourceArn=arn("dlq")) == {"Results": []}
 
 
-FORMAT = "arn:<partition>:<service>:<region>:<account-id>:<resource-id>"
+FORMAT = "You must use this format to specify the {}: arn:<partition>:<service>:<region>:<account-id>:<resource-id>"
 BETWEEN = "Value for parameter {} is invalid. Reason: You must enter a number that's between 1 and {}."
+INVALID = "InvalidParameterValueException"
+MISSING = "MissingRequiredParameterException"
+NONE = "ResourceNotFoundException"
+DENIED = "AccessDeniedException"
+THEIRS = arn("dlq").replace(ACCOUNT, "999999999999")
+RATE = "MaxNumberOfMessagesPerSecond"
 
 
 @pytest.mark.parametrize(
     ("request_", "code", "message"),
     [
-        ({}, "MissingRequiredParameterException", "The request must contain the parameter SourceArn."),
-        ({"SourceArn": "dlq"}, "InvalidParameterValueException", f"You must use this format to specify the SourceArn: {FORMAT}"),
-        ({"SourceArn": "arn:aws:sns:eu-west-1:123456789012:dlq"}, "InvalidParameterValueException", f"You must use this format to specify the SourceArn: {FORMAT}"),
-        ({"SourceArn": arn("no")}, "ResourceNotFoundException", NO_SOURCE),
-        ({"SourceArn": arn("dlq").replace(REGION, "eu-west-2")}, "ResourceNotFoundException", NO_SOURCE),
-        ({"SourceArn": arn("dlq").replace(ACCOUNT, "999999999999")}, "AccessDeniedException", f"Access to the resource {arn('dlq').replace(ACCOUNT, '999999999999')} is denied."),
-        ({"SourceArn": arn("q")}, "InvalidParameterValueException", "Source queue must be configured as a Dead Letter Queue."),
-        ({"SourceArn": arn("dlq"), "DestinationArn": "q"}, "InvalidParameterValueException", f"You must use this format to specify the DestinationArn: {FORMAT}"),
-        ({"SourceArn": arn("dlq"), "DestinationArn": arn("no")}, "ResourceNotFoundException", NO_DESTINATION),
-        ({"SourceArn": arn("dlq"), "DestinationArn": arn("dlq")}, "InvalidParameterValueException", "Source queue arn and destination queue arn cannot be the same."),
-        ({"SourceArn": arn("dlq"), "DestinationArn": arn("x.fifo")}, "InvalidParameterValueException", "The source queue and destination queue must be of the same queue type."),
-        ({"SourceArn": arn("dlq"), "MaxNumberOfMessagesPerSecond": 0}, "InvalidParameterValueException", BETWEEN.format("MaxNumberOfMessagesPerSecond", 500)),
-        ({"SourceArn": arn("dlq"), "MaxNumberOfMessagesPerSecond": 501}, "InvalidParameterValueException", BETWEEN.format("MaxNumberOfMessagesPerSecond", 500)),
+        ({}, MISSING, "The request must contain the parameter SourceArn."),
+        ({"SourceArn": "dlq"}, INVALID, FORMAT.format("SourceArn")),
+        ({"SourceArn": "arn:aws:sns:eu-west-1:123456789012:dlq"}, INVALID, FORMAT.format("SourceArn")),
+        ({"SourceArn": arn("no")}, NONE, NO_SOURCE),
+        ({"SourceArn": arn("dlq").replace(REGION, "eu-west-2")}, NONE, NO_SOURCE),
+        ({"SourceArn": THEIRS}, DENIED, f"Access to the resource {THEIRS} is denied."),
+        ({"SourceArn": arn("q")}, INVALID, "Source queue must be configured as a Dead Letter Queue."),
+        ({"DestinationArn": "q"}, INVALID, FORMAT.format("DestinationArn")),
+        ({"DestinationArn": arn("no")}, NONE, NO_DESTINATION),
+        ({"DestinationArn": THEIRS}, DENIED, f"Access to the resource {THEIRS} is denied."),
+        ({"DestinationArn": arn("dlq")}, INVALID, "Source queue arn and destination queue arn cannot be the same."),
+        (
+            {"DestinationArn": arn("x.fifo")},
+            INVALID,
+            "The source queue and destination queue must be of the same queue type.",
+        ),
+        ({RATE: 0}, INVALID, BETWEEN.format(RATE, 500)),
+        ({RATE: 501}, INVALID, BETWEEN.format(RATE, 500)),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_started(world: World, request_: dict[str, Any], code: str, message: str) -> None:
     dead_letters(world, [])
     world.fifo("x.fifo")
+    if request_ and "SourceArn" not in request_:
+        request_ = {"SourceArn": arn("dlq"), **request_}
     error = world.refused("StartMessageMoveTask", **request_)
     assert (error.code, error.message) == (code, message)
     assert tasks(world) == []
@@ -502,7 +534,7 @@ def test_one_task_of_a_source(world: World) -> None:
     start(world)
     error = world.refused("StartMessageMoveTask", SourceArn=arn("dlq"))
     assert (error.code, error.message) == (
-        "InvalidParameterValueException",
+        INVALID,
         "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
     )
 
@@ -523,7 +555,7 @@ def test_a_hundred_tasks_of_an_account(world: World) -> None:
 def test_how_many_can_be_listed(world: World, wanted: int) -> None:
     world.queue("dlq")
     error = world.refused("ListMessageMoveTasks", SourceArn=arn("dlq"), MaxResults=wanted)
-    assert (error.code, error.message) == ("InvalidParameterValueException", BETWEEN.format("MaxResults", 10))
+    assert (error.code, error.message) == (INVALID, BETWEEN.format("MaxResults", 10))
 
 
 def handle_of(**said: str) -> str:
@@ -533,11 +565,11 @@ def handle_of(**said: str) -> str:
 @pytest.mark.parametrize(
     ("handle", "code", "message"),
     [
-        ("", "MissingRequiredParameterException", "The request must contain the parameter TaskHandle."),
-        ("foobar", "InvalidParameterValueException", "Value for parameter TaskHandle is invalid."),
-        (handle_of(taskId="x"), "InvalidParameterValueException", "Value for parameter TaskHandle is invalid."),
-        (handle_of(taskId="x", sourceArn=arn("no")), "ResourceNotFoundException", NO_SOURCE),
-        (handle_of(taskId="x", sourceArn=arn("dlq")), "ResourceNotFoundException", "Task does not exist."),
+        ("", MISSING, "The request must contain the parameter TaskHandle."),
+        ("foobar", INVALID, "Value for parameter TaskHandle is invalid."),
+        (handle_of(taskId="x"), INVALID, "Value for parameter TaskHandle is invalid."),
+        (handle_of(taskId="x", sourceArn=arn("no")), NONE, NO_SOURCE),
+        (handle_of(taskId="x", sourceArn=arn("dlq")), NONE, "Task does not exist."),
     ],
 )
 def test_what_cannot_be_cancelled(world: World, handle: str, code: str, message: str) -> None:

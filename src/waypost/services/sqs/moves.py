@@ -173,18 +173,22 @@ class _Step:
             named["retry_ms"] = min(free_ms, default=None)
         if moved:
             named["pause_ms"] = MOVE_PAUSE_MS[0]
+            # Messages go from lane to lane meanwhile, perhaps to one that was seen.
+            named["stirred"] = named.get("stirred") or bool(self._source.lanes)
         run_at_ms = now_ms + self._pace.interval_ms if moved else now_ms
         if done:
             named = {**named, "seen": [*named.get("seen", ()), self._storage], "after": named.get("from", 0)}
         if done and self._last_storage:
-            behind = named.pop("behind", None)
-            if behind is None:
+            behind, stirred = named.pop("behind", None), named.pop("stirred", False)
+            if behind is None and not stirred:
                 return _end(self._tx, self._task, moves.COMPLETED, moved=moved)
-            retry_ms, pause_ms = named.pop("retry_ms", None), named.get("pause_ms", MOVE_PAUSE_MS[0])
-            soonest_ms = now_ms + pause_ms if retry_ms is None else min(retry_ms, now_ms + pause_ms)
-            run_at_ms = max(run_at_ms, soonest_ms)
-            pause_ms = min(pause_ms * 2, MOVE_PAUSE_MS[1])
-            named = {**named, "seen": [], "from": behind, "after": behind, "pause_ms": pause_ms}
+            if not stirred:
+                retry_ms, pause_ms = named.pop("retry_ms", None), named.get("pause_ms", MOVE_PAUSE_MS[0])
+                soonest_ms = now_ms + pause_ms if retry_ms is None else min(retry_ms, now_ms + pause_ms)
+                run_at_ms = max(run_at_ms, soonest_ms)
+                named["pause_ms"] = min(pause_ms * 2, MOVE_PAUSE_MS[1])
+            begin = 0 if stirred else behind
+            named = {**named, "seen": [], "from": begin, "after": begin}
         if moved:
             self._tx.send(Q.advance_move, queue=self._task.queue, id=self._task.id, moved=moved)
         return Again(min(run_at_ms, self._task.started_ms + MOVE_TASK_MS), named)
