@@ -121,13 +121,30 @@ def test_over_query_a_queues_url_is_for_the_queue(world: World) -> None:
     assert world.run("GetQueueUrl", {"QueueName": "other"}, wire="query", path=path) == {"QueueUrl": other}
 
 
-def test_documents_are_compared_as_json_and_shown_as_written(world: World) -> None:
+def test_documents_are_compared_as_json_and_shown_as_aws_shows_them(world: World) -> None:
+    """The count comes back as a number: https://github.com/terraform-aws-modules/terraform-aws-sqs/pull/63 ."""
     world.queue("dlq")
     written = f'{{ "maxReceiveCount" : "3", "deadLetterTargetArn":"{arn("dlq")}" }}'
     url = world.queue("source", RedrivePolicy=written)
-    assert world.attributes(url, "RedrivePolicy") == {"RedrivePolicy": written}
-    same = json.dumps({"deadLetterTargetArn": arn("dlq"), "maxReceiveCount": "3"})
-    assert world.queue("source", RedrivePolicy=same) == url
+    kept = f'{{"deadLetterTargetArn":"{arn("dlq")}","maxReceiveCount":3}}'
+    assert world.attributes(url, "RedrivePolicy") == {"RedrivePolicy": kept}
+    for count in ("3", 3):
+        same = json.dumps({"deadLetterTargetArn": arn("dlq"), "maxReceiveCount": count})
+        assert world.queue("source", RedrivePolicy=same) == url
+    other = json.dumps({"deadLetterTargetArn": arn("dlq"), "maxReceiveCount": 4})
+    assert (
+        "RedrivePolicy" in world.refused("CreateQueue", QueueName="source", Attributes={"RedrivePolicy": other}).message
+    )
+    allow = json.dumps({"sourceQueueArns": [arn("none")], "redrivePermission": "byQueue"}, indent=1)
+    url_allow = world.queue("allow", RedriveAllowPolicy=allow)
+    assert world.attributes(url_allow, "RedriveAllowPolicy") == {
+        "RedriveAllowPolicy": f'{{"redrivePermission":"byQueue","sourceQueueArns":["{arn("none")}"]}}'
+    }
+    assert world.queue("allow", RedriveAllowPolicy=allow) == url_allow
+    policy = '{ "Statement" : {"Effect":"Allow","Principal":"*","Action":"sqs:*"} }'
+    url_policy = world.queue("policy", Policy=policy)
+    assert world.attributes(url_policy, "Policy") == {"Policy": policy}
+    assert world.queue("policy", Policy=json.dumps(json.loads(policy))) == url_policy
     world("SetQueueAttributes", QueueUrl=url, Attributes={"RedrivePolicy": ""})
     assert world.attributes(url, "RedrivePolicy") == {}
 

@@ -8,8 +8,15 @@ from typing import Any, NamedTuple
 
 from waypost.aws.errors import AwsError
 from waypost.services.sqs import errors
-from waypost.services.sqs.rules.policy import check_policy
-from waypost.services.sqs.rules.redrive import Allowance, Redrive, parse_allowance, parse_redrive
+from waypost.services.sqs.rules.policy import policy_text
+from waypost.services.sqs.rules.redrive import (
+    Allowance,
+    Redrive,
+    allowance_text,
+    parse_allowance,
+    parse_redrive,
+    redrive_text,
+)
 
 _WHOLE_NUMBERS = {
     "DelaySeconds": (0, 900),
@@ -26,8 +33,8 @@ _CHOICES = {
     "DeduplicationScope": ("queue", "messageGroup"),
     "FifoThroughputLimit": ("perQueue", "perMessageGroupId"),
 }
-_DOCUMENTS = {"Policy": check_policy, "RedrivePolicy": parse_redrive, "RedriveAllowPolicy": parse_allowance}
-"""JSON, kept as it was written; an empty text removes it."""
+_DOCUMENTS = {"Policy": policy_text, "RedrivePolicy": redrive_text, "RedriveAllowPolicy": allowance_text}
+"""JSON, and how it is kept; an empty text removes it."""
 
 _FIFO_ONLY = ("FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit")
 
@@ -196,9 +203,7 @@ def _checked(name: str, value: str) -> str:
         if value.lower() in known:
             return known[value.lower()]
         raise errors.invalid_attribute(name)
-    if name in _DOCUMENTS:
-        _DOCUMENTS[name](value)
-    return value
+    return _DOCUMENTS[name](value) if name in _DOCUMENTS else value
 
 
 def difference(current: Attributes, given: Attributes, *, fifo: bool) -> str | None:
@@ -212,7 +217,7 @@ def difference(current: Attributes, given: Attributes, *, fifo: bool) -> str | N
 
 def _same(name: str, one: str, other: str) -> bool:
     if name in _DOCUMENTS:
-        return bool(_json(one) == _json(other))
+        return bool(_json(one) == _json(_DOCUMENTS[name](other) if other else ""))
     if name in _WHOLE_NUMBERS:
         return int(one) == int(other)
     return one.lower() == other.lower()

@@ -59,6 +59,12 @@ _OPERATOR = re.compile(
 """The condition operators of IAM's policy language."""
 
 
+def policy_text(text: str) -> str:
+    """A Policy as it is kept and shown: as it was written. Raises ``AwsError`` where a queue cannot have it."""
+    check_policy(text)
+    return text
+
+
 def check_policy(text: str) -> None:
     """Raise ``AwsError`` where ``text`` is not a policy that a queue can have.
 

@@ -80,6 +80,23 @@ def parse_allowance(text: str) -> Allowance:
     return Allowance(str(permission), tuple(sources or ()))
 
 
+def redrive_text(text: str) -> str:
+    """A RedrivePolicy as it is kept and shown: AWS shows the count as a number, however it was given."""
+    policy = parse_redrive(text)
+    return _dumped({"deadLetterTargetArn": str(policy.target), "maxReceiveCount": policy.receives_max})
+
+
+def allowance_text(text: str) -> str:
+    """A RedriveAllowPolicy as it is kept and shown."""
+    policy = parse_allowance(text)
+    sources = {"sourceQueueArns": list(policy.sources)} if policy.permission == "byQueue" else {}
+    return _dumped({"redrivePermission": policy.permission, **sources})
+
+
+def _dumped(policy: dict[str, Any]) -> str:
+    return json.dumps(policy, separators=(",", ":"))
+
+
 def permits(allowance: Allowance | None, source_arn: str) -> bool:
     """Whether a queue with that allow policy takes the dead letters of ``source_arn``."""
     if allowance is None or allowance.permission == "allowAll":
