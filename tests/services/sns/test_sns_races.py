@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.store.racing import race, race_work, take_locks_out
+from tests.store.racing import code_of, race, race_work, take_locks_out
 from tests.store.two_nodes import ACCOUNT, REGION, World, bodies
 from tests.stores import sql
 
@@ -81,6 +81,17 @@ async def test_a_topic_is_made_as_one_of_two_wanted_it(world: World) -> None:
     )
     assert second == {"TopicArn": TOPIC}
     assert "different attributes" in str(first)
+
+
+async def test_two_nodes_make_no_more_topics_than_the_quota(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("waypost.services.sns.limits.TOPICS_MAX", 2)
+    await topic(world)
+    answers = await race(
+        world, ("sns", "CreateTopic", {"Name": "a"}), "get_usage", ("sns", "CreateTopic", {"Name": "b"})
+    )
+    assert sorted(map(code_of, answers)) == ["", "TopicLimitExceeded"]
+    assert sql(world.nodes[0].store, "SELECT COUNT(*) FROM sns_topic") == [(2,)]
+    assert sql(world.nodes[0].store, "SELECT used FROM sns_usage") == [(2,)]
 
 
 async def test_an_endpoint_is_subscribed_once(world: World) -> None:

@@ -137,7 +137,8 @@ def test_a_bad_attribute_is_refused(world: World, name: str, value: str, sentenc
     ("protocol", "endpoint", "name", "value"),
     [
         ("email", "a@example.com", "RawMessageDelivery", "true"),
-        ("sqs", QUEUE, "DeliveryPolicy", '{"healthyRetryPolicy":{"numRetries":5}}'),
+        ("sqs", QUEUE, "RedrivePolicy", ""),
+        ("sqs", QUEUE, "DeliveryPolicy", '{"healthyRetryPolicy":{"numRetries":101}}'),
         ("sqs", QUEUE, "SubscriptionRoleArn", "arn:aws:iam::123456789012:role/x"),
         ("sqs", QUEUE, "ReplayPolicy", '{"PointType":"Timestamp","StartingPoint":"2023-01-01T00:00:00Z"}'),
         ("http", "http://example.com", "DeliveryPolicy", '{"healthyRetryPolicy":{"numRetries":101}}'),
@@ -145,13 +146,33 @@ def test_a_bad_attribute_is_refused(world: World, name: str, value: str, sentenc
         ("sqs", QUEUE, "FilterPolicy", '{"a":{"b":["c"]}}'),
     ],
 )
-def test_an_attribute_that_would_do_nothing_is_refused(
-    world: World, protocol: str, endpoint: str, name: str, value: str
-):
+def test_an_attribute_that_cannot_be_is_refused(world: World, protocol: str, endpoint: str, name: str, value: str):
     error = world.refused("Subscribe", **request(world.topic(), protocol, endpoint, **{name: value}))
     assert error.code == "InvalidParameterException"
     assert error.message.startswith("Invalid parameter: Attributes Reason: ")
     assert world.count("sns_subscription") == 0
+
+
+def test_a_queue_may_have_a_delivery_policy(world: World):
+    """Terraform's provider tests that on AWS. It retries nothing: what a queue does not take now it never takes."""
+    policy = '{"healthyRetryPolicy":{"numRetries":5}}'
+    subscription = world.subscribe(world.topic(), QUEUE, DeliveryPolicy=policy)
+    shown = json.loads(world.subscription_attributes(subscription)["DeliveryPolicy"])
+    assert shown["healthyRetryPolicy"] == {"numRetries": 5}
+
+
+def test_a_dead_letter_queue_is_removed_by_no_value(world: World):
+    """An empty one is refused, as Terraform's provider says of AWS."""
+    redrive = f'{{"deadLetterTargetArn":"{QUEUE}"}}'
+    subscription = world.subscribe(world.topic(), QUEUE, RedrivePolicy=redrive)
+    asked = {"SubscriptionArn": subscription, "AttributeName": "RedrivePolicy"}
+    refused = world.refused("SetSubscriptionAttributes", **asked, AttributeValue="")
+    assert (refused.code, refused.message[:33]) == ("InvalidParameterException", "Invalid parameter: RedrivePolicy:")
+    assert world.subscription_attributes(subscription)["RedrivePolicy"] == redrive
+    world("SetSubscriptionAttributes", **asked)
+    assert "RedrivePolicy" not in world.subscription_attributes(subscription)
+    said = world.says("SetSubscriptionAttributes", SubscriptionArn=subscription, AttributeName="RawMessageDelivery")
+    assert said == "Invalid parameter: RawMessageDelivery: Invalid value []. Must be true or false."
 
 
 def test_a_mail_is_not_raw(world: World):
@@ -534,6 +555,32 @@ def test_a_topic_has_only_so_many_filter_policies(world: World, monkeypatch: pyt
     world.set_subscription(first, "FilterPolicy", '{"a":["c"]}')
     world("Unsubscribe", SubscriptionArn=first)
     world.set_subscription(second, "FilterPolicy", '{"a":["b"]}')
+
+
+def test_an_account_has_only_so_many_filter_policies(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("waypost.services.sns.limits.ACCOUNT_FILTERED_MAX", 2)
+    one, other = world.topic("one"), world.topic("other")
+    first = world.subscribe(one, QUEUE, FilterPolicy='{"a":["b"]}')
+    web = world.subscribe(other, "http://example.com/x", "http", FilterPolicy='{"a":["b"]}')
+    plain = world.subscribe(other, QUEUE)
+    asked = request(other, "sqs", f"{QUEUE}2", FilterPolicy='{"a":["b"]}')
+    assert world.refused("Subscribe", **asked).code == "FilterPolicyLimitExceededException"
+    change = {"SubscriptionArn": plain, "AttributeName": "FilterPolicy", "AttributeValue": '{"a":["b"]}'}
+    assert world.refused("SetSubscriptionAttributes", **change).code == "FilterPolicyLimitExceededException"
+    world.set_subscription(first, "FilterPolicy", '{"a":["c"]}')
+    world.set_subscription(first, "FilterPolicy", "{}")
+    world.set_subscription(plain, "FilterPolicy", '{"a":["b"]}')
+    # A confirmed one that is ended from outside, and wants to come back when there is no room left.
+    world("ConfirmSubscription", TopicArn=other, Token=_token_of(world, web))
+    world.pass_s(1)
+    world.run("Unsubscribe", {"SubscriptionArn": web}, signed=False)
+    world.set_subscription(first, "FilterPolicy", '{"a":["b"]}')
+    back = {"TopicArn": other, "Token": world.token()}
+    assert world.refused("ConfirmSubscription", **back).code == "FilterPolicyLimitExceededException"
+    world("DeleteTopic", TopicArn=one)
+    world("ConfirmSubscription", **back)
+    used = sql(world.store, "SELECT used FROM sns_usage WHERE what = 'filter_policies'")
+    assert used == [(2,)]
 
 
 def test_a_fifo_topic_has_a_hundred_subscriptions(world: World):

@@ -17,6 +17,25 @@ def arn(name: str) -> str:
 # --- create
 
 
+@pytest.mark.parametrize(("quota", "suffix"), [("TOPICS_MAX", ""), ("FIFO_TOPICS_MAX", ".fifo")])
+def test_an_account_has_only_so_many_topics(world: World, monkeypatch: pytest.MonkeyPatch, quota: str, suffix: str):
+    """Of either kind, in each region; a topic that is gone counts no more."""
+    monkeypatch.setattr(f"waypost.services.sns.limits.{quota}", 2)
+    attributes = {"FifoTopic": "true"} if suffix else {}
+    first, _ = (world.topic(f"{name}{suffix}", **attributes) for name in "ab")
+    refused = world.refused("CreateTopic", Name=f"c{suffix}", Attributes=attributes)
+    assert refused.code == "TopicLimitExceededException"
+    assert world.count("sns_topic") == 2
+    assert world.topic(f"a{suffix}", **attributes) == first
+    for context in ({"region": "us-east-1"}, {"account": OTHER}):
+        world.run("CreateTopic", {"Name": f"c{suffix}", "Attributes": attributes}, **context)
+    world.topic("other.fifo" if not suffix else "other", **({} if suffix else {"FifoTopic": "true"}))
+    world("DeleteTopic", TopicArn=first)
+    world("DeleteTopic", TopicArn=first)
+    world.topic(f"c{suffix}", **attributes)
+    assert world.refused("CreateTopic", Name=f"d{suffix}", Attributes=attributes).code == refused.code
+
+
 def test_a_topic_is_created_once(world: World):
     assert world.topic("orders") == arn("orders")
     assert world.topic("orders") == arn("orders")
@@ -195,7 +214,6 @@ def test_a_standard_topic_has_no_such_attribute(world: World, name: str):
         ("DeliveryPolicy", '{"http":{"defaultHealthyRetryPolicy":{"numRetries":101}}}'),
         ("TracingConfig", "Active"),
         ("TracingConfig", "Sometimes"),
-        ("KmsMasterKeyId", "alias/aws/sns"),
         ("SQSSuccessFeedbackRoleArn", "arn:aws:iam::123456789012:role/x"),
         ("LambdaSuccessFeedbackSampleRate", "50"),
         ("Policy", "{"),
@@ -213,6 +231,26 @@ def test_a_bad_value_is_refused(world: World, name: str, value: str):
     error = world.refused("CreateTopic", Name="y", Attributes={name: value})
     assert error.code == "InvalidParameterException"
     assert world.topic_attributes(topic) == before
+
+
+@pytest.mark.parametrize("key", ["alias/aws/sns", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/sns"])
+def test_the_key_that_aws_manages_is_kept(world: World, key: str):
+    topic = world.topic("x", KmsMasterKeyId=key)
+    assert world.topic("x", KmsMasterKeyId=key) == topic
+    assert world.topic_attributes(topic)["KmsMasterKeyId"] == key
+    world.set_topic(topic, "KmsMasterKeyId", "")
+    assert "KmsMasterKeyId" not in world.topic_attributes(topic)
+
+
+@pytest.mark.parametrize("key", ["alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab", "xalias/aws/sns"])
+def test_another_key_is_not_found(world: World, key: str):
+    """Loud and early, where AWS says so to whoever publishes: there is no KMS."""
+    topic = world.topic("x")
+    asked = {"TopicArn": topic, "AttributeName": "KmsMasterKeyId", "AttributeValue": key}
+    assert world.refused("SetTopicAttributes", **asked).code == "KMSNotFoundException"
+    error = world.refused("CreateTopic", Name="y", Attributes={"KmsMasterKeyId": key})
+    assert (error.code, key in error.message) == ("KMSNotFoundException", True)
+    assert (world.count("sns_topic"), "KmsMasterKeyId" in world.topic_attributes(topic)) == (1, False)
 
 
 def test_no_sampling_of_what_is_delivered_can_be_asked_for(world: World):
@@ -318,7 +356,12 @@ def test_a_topic_of_the_same_name_begins_anew(world: World):
 
 def test_an_archived_topic_is_not_deleted(world: World):
     topic = world.fifo("x.fifo", ArchivePolicy='{"MessageRetentionPeriod":"30"}')
-    assert world.refused("DeleteTopic", TopicArn=topic).code == "InvalidStateException"
+    error = world.refused("DeleteTopic", TopicArn=topic)
+    assert error.code == "InvalidStateException"
+    assert error.message == "Invalid state: Cannot delete a topic with an ArchivePolicy"
+    for value in ({"AttributeValue": ""}, {}):
+        asked = {"TopicArn": topic, "AttributeName": "ArchivePolicy", **value}
+        assert world.refused("SetTopicAttributes", **asked).code == "InvalidParameterException"
     world.set_topic(topic, "ArchivePolicy", "{}")
     world("DeleteTopic", TopicArn=topic)
     assert world.count("sns_topic") == 0
@@ -405,6 +448,54 @@ def test_a_policy_is_kept_as_it_was_written(world: World):
         world.says("SetTopicAttributes", TopicArn=topic, AttributeName="Policy", AttributeValue=other)
         == "Invalid parameter: Policy statement action out of service scope!"
     )
+
+
+def statement(**changes: object) -> dict[str, object]:
+    return {"Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": "*", **changes}
+
+
+def told_of(world: World, topic: str, *statements: dict[str, object]) -> str:
+    policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    return world.says("SetTopicAttributes", TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        "x", {}, [], {"AWS": []}, {"AWS": [1]}, {"Nobody": "*"},
+        *({"AWS": name} for name in ("arn:aws:iam::123:root", "nobody", "arn:aws:iam::123456789012:group/x", "")),
+    ],
+)  # fmt: skip
+def test_principals_that_cannot_be(world: World, principal: object):
+    """As AWS was seen to answer Terraform; whether an account, a user or a role exists is not asked."""
+    reason = "PrincipalNotFound" if isinstance(principal, dict) and isinstance(principal.get("AWS"), str) else "null"
+    said = told_of(world, world.topic("x"), statement(Principal=principal))
+    assert said == f"Invalid parameter: Policy Error: {reason}"
+
+
+def test_principals_that_can_be(world: World):
+    names = [
+        "*", OTHER, f"arn:aws:iam::{OTHER}:root", f"arn:aws:iam::{OTHER}:role/path/x", f"arn:aws:iam::{OTHER}:user/x",
+        f"arn:aws:sts::{OTHER}:assumed-role/x/y", "AROAJQABLZS4A3QDU576Q",
+    ]  # fmt: skip
+    policy = json.dumps({"Statement": statement(Principal={"AWS": names, "Service": "events.amazonaws.com"})})
+    assert json.loads(world.topic_attributes(world.topic("x", Policy=policy))["Policy"]) == json.loads(policy)
+
+
+def test_a_policy_has_its_limits(world: World):
+    """A hundred statements of two hundred principals in 30 KB, each statement with its own name."""
+    topic = world.topic("x")
+    many = [statement(Sid=str(number)) for number in range(100)]
+    world.set_topic(topic, "Policy", json.dumps({"Statement": many}))
+    assert "100 statements" in told_of(world, topic, *many, statement())
+    assert "same Sid" in told_of(world, topic, statement(Sid="a"), statement(Sid="a"))
+    assert "200 principals" in told_of(world, topic, statement(Principal={"AWS": ["*"] * 201}))
+    assert "30720 bytes" in told_of(world, topic, statement(Sid="ä" * 15_400))
+    more = {"TopicArn": topic, "Label": "more", "ActionName": ["Publish"]}
+    assert "100 statements" in world.says("AddPermission", **more, AWSAccountId=[OTHER])
+    world("RemovePermission", TopicArn=topic, Label="0")
+    assert "200 principals" in world.says("AddPermission", **more, AWSAccountId=[OTHER] * 201)
+    world("AddPermission", **more, AWSAccountId=[OTHER] * 200)
 
 
 # --- data protection

@@ -14,9 +14,12 @@ from waypost.services.sns.operations import (
 )  # fmt: skip
 
 _REFUSED = (
-    "KmsMasterKeyId, TracingConfig Active and the attributes of delivery status logging (...FeedbackRoleArn, "
-    "...SuccessFeedbackSampleRate other than 0) are refused: there are no KMS, X-Ray and CloudWatch Logs. What became "
-    "of deliveries is counted (`/_waypost/sns/deliveries`)."
+    "TracingConfig Active and the attributes of delivery status logging (...FeedbackRoleArn, "
+    "...SuccessFeedbackSampleRate other than 0) are refused: there are no X-Ray and CloudWatch Logs. What became of "
+    "deliveries is counted (`/_waypost/sns/deliveries`). KmsMasterKeyId may be the key that AWS manages, "
+    "`alias/aws/sns`, which is kept and shown: whether the store is encrypted is the host's matter. Any other key is "
+    "not found (KMSNotFound), where AWS says so to whoever publishes. Principals of a policy are checked for their "
+    "form, not whether they exist; AWS's quotas of statements (100), principals (200) and bytes (30 KB) hold."
 )
 _OTHER_ACCOUNTS = (
     "Topics of other accounts can be used where AWS would look at the topic's policy: policies are kept and shown, but "
@@ -45,7 +48,7 @@ SERVICE = Service(
         **platforms.NOTES,
         **sms.NOTES,
         "AddPermission": f"{_OTHER_ACCOUNTS} Whether the named accounts exist is not checked.",
-        "CreateTopic": f"{_REFUSED} The number of topics is not limited.",
+        "CreateTopic": _REFUSED,
         "GetTopicAttributes": "SubscriptionsDeleted counts from the topic's beginning.",
         "Publish": (
             f"{_OTHER_ACCOUNTS} There is no throttling. More than 500 subscribers of a topic are served in steps, in "
@@ -55,15 +58,23 @@ SERVICE = Service(
             "AWS does not say which mistakes fail one entry and which the batch: an empty message, a subject or an id "
             "that cannot be fail alone here."
         ),
-        "PutDataProtectionPolicy": "The policy is checked, kept and shown; no message is looked into.",
+        "PutDataProtectionPolicy": (
+            "The policy is checked, kept and shown, so that topics that have one can be moved here; no message is looked "
+            "into, so nothing is audited, masked or denied. AWS no longer offers message data protection to new customers."
+        ),
         "SetSubscriptionAttributes": (
-            "A ReplayPolicy's EndingPoint cannot be in the future. The number of replays is not limited. "
-            "SubscriptionRoleArn is refused with the protocol that it belongs to, firehose."
+            "A ReplayPolicy's EndingPoint cannot be in the future. AWS limits replays at a time to a number that it does "
+            "not publish; here all of a FIFO topic's hundred subscriptions can have one. A DeliveryPolicy retries web "
+            "servers only, as on AWS. SubscriptionRoleArn is refused with the protocol that it belongs to, firehose."
         ),
         "SetTopicAttributes": f"{_REFUSED} Changes hold from the next request on.",
         "Subscribe": (
             f"The protocol `firehose` is refused. {deliveries.NOTES['Subscribe']} A function of another account is "
-            "subscribed without being asked. The number of an account's filter policies is limited by topic only."
+            "subscribed without being asked. The topic's account uses its quota of filter policies."
+        ),
+        "Unsubscribe": (
+            "Lists show a subscription by http, https, email or email-json that ended as `Deleted` for three days; AWS "
+            "does not document how long it does."
         ),
     },
 )

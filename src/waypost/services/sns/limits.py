@@ -23,6 +23,10 @@ BATCH_MAX = 10
 BATCH_ID_MAX = 80
 """Characters of a batch entry's id."""
 
+TOPICS_MAX = 100_000
+"""Standard topics of an account in a region."""
+FIFO_TOPICS_MAX = 1_000
+"""FIFO topics, likewise."""
 FIFO_SUBSCRIPTIONS_MAX = 100
 """Subscriptions of a FIFO topic."""
 SUBSCRIPTIONS_MAX = 12_500_000
@@ -31,6 +35,8 @@ PENDING_MAX = 5_000
 """Subscriptions of an account that wait to be confirmed."""
 FILTERED_MAX = 200
 """Subscriptions of a topic with a filter policy."""
+ACCOUNT_FILTERED_MAX = 10_000
+"""Those of all topics of an account in a region."""
 
 TOKEN_MS = 2 * 86_400_000
 """How long a subscription may be confirmed."""
@@ -44,7 +50,11 @@ ARCHIVE_DAYS_MAX = 365
 TAGS_MAX = 50
 """Tags of a topic."""
 POLICY_MAX = 30_720
-"""Characters of a topic's policy, and of its data protection policy."""
+"""Bytes of a topic's policy, and characters of its data protection policy."""
+POLICY_STATEMENTS_MAX = 100
+"""Statements of a topic's policy."""
+POLICY_PRINCIPALS_MAX = 200
+"""Principals of a statement of a topic's policy."""
 LIST_MAX = 100
 """Topics or subscriptions of one page of a list."""
 

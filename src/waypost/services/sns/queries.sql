@@ -55,6 +55,16 @@ VALUES
   (:account, :region, :name, :id, :id, :settings, 0, 0, 0, 0, :now, :tags, :policy, :data_protection)
 ON CONFLICT (account, region, name) DO NOTHING;
 
+-- name: get_usage : of a quota
+SELECT used FROM sns_usage WHERE account = :account AND region = :region AND what = :what;
+
+-- name: add_usage : changes nothing where the quota is used up
+INSERT INTO sns_usage (account, region, what, used) VALUES (:account, :region, :what, 1)
+ON CONFLICT (account, region, what) DO UPDATE SET used = sns_usage.used + 1 WHERE sns_usage.used < :most;
+
+-- name: remove_usage : of a quota
+UPDATE sns_usage SET used = used - :count WHERE account = :account AND region = :region AND what = :what;
+
 -- name: get_topic_details : what GetTopicAttributes shows besides the settings
 SELECT confirmed, pending, deleted, policy FROM sns_topic
 WHERE account = :account AND region = :region AND name = :name;

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from waypost.service import Context
-from waypost.services.sns import errors
+from waypost.services.sns import errors, usage
 from waypost.services.sns.queries import Q
 from waypost.services.sns.rules import names
 from waypost.services.sns.rules.attributes import (
@@ -152,11 +152,18 @@ def subscription_by_id(tx: Tx, topic: Topic, row_id: int) -> Subscription | None
 def change_counts(
     tx: Tx, ctx: Context, topic: Topic, *, confirmed: int = 0, pending: int = 0, filtered: int = 0
 ) -> None:
-    """Keep a locked topic's counts with every change of a subscription, and give the topic its next revision."""
+    """Keep a locked topic's counts with every change of a subscription, and give the topic its next revision.
+
+    ``filtered`` is 1, 0 or -1; ``usage.check`` has found room for the one.
+    """
     tx.run(
         Q.change_counts, revision=ctx.ids.row(ctx.now_ms), confirmed=confirmed, pending=pending,
         deleted=max(0, -confirmed), filtered=filtered, **topic.key,
     )  # fmt: skip
+    if filtered > 0:
+        usage.add(tx, topic.account, topic.region, usage.FILTER_POLICIES)
+    elif filtered:
+        usage.remove(tx, topic.account, topic.region, usage.FILTER_POLICIES)
 
 
 def forget(tx: Tx, ctx: Context, topic: Topic, subscription: Subscription) -> None:

@@ -1,12 +1,13 @@
 """Subscriptions: subscribe, confirm, show, change, list, end."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from waypost.aws.errors import AwsError
 from waypost.service import Context, Operation, Params
-from waypost.services.sns import deliveries, errors, queues, replays
+from waypost.services.sns import deliveries, errors, queues, replays, usage
 from waypost.services.sns.jobs import remember_ended, schedule_lapse
 from waypost.services.sns.limits import (
     FIFO_SUBSCRIPTIONS_MAX,
@@ -106,8 +107,8 @@ def _check_room(
     count = topic.confirmed + topic.pending
     if count >= (FIFO_SUBSCRIPTIONS_MAX if topic.fifo else SUBSCRIPTIONS_MAX):
         raise AwsError("SubscriptionLimitExceededException", "Subscription limit exceeded for topic")
-    if "FilterPolicy" in settings and topic.filtered >= FILTERED_MAX:
-        raise AwsError("FilterPolicyLimitExceededException", "Filter policy limit exceeded for topic")
+    if "FilterPolicy" in settings:
+        _check_filter_room(tx, topic)
     if topic.settings.size_max > SIZE_MAX_DEFAULT and (
         count >= LARGE_SUBSCRIPTIONS_MAX or protocol not in names.LARGE_PROTOCOLS
     ):
@@ -120,6 +121,13 @@ def _check_room(
         row = tx.one(Q.count_pending, account=ctx.account, region=ctx.region, limit=PENDING_MAX)
         if row is not None and row[0] >= PENDING_MAX:
             raise AwsError("SubscriptionLimitExceededException", "Pending subscription limit exceeded for account")
+
+
+def _check_filter_room(tx: Tx, topic: Topic) -> None:
+    """The same for one more filter policy."""
+    if topic.filtered >= FILTERED_MAX:
+        raise AwsError("FilterPolicyLimitExceededException", "Filter policy limit exceeded for topic")
+    usage.check(tx, topic.account, topic.region, usage.FILTER_POLICIES)
 
 
 def _ask(tx: Tx, ctx: Context, topic: Topic, subscription: Subscription) -> None:
@@ -161,6 +169,7 @@ def confirm_subscription(tx: Tx, ctx: Context, request: Params) -> Params:
     if present is not None:
         _confirm(tx, ctx, topic, present, signed=signed, only_signed=only_signed)
     elif tx.one(Q.find_subscription, topic=topic.id, protocol=protocol, endpoint=endpoint) is None:
+        _check_room(tx, ctx, topic, protocol, json.loads(settings), confirmed=True)
         subscription = _insert(
             tx, ctx, topic, id=ctx.ids.row(ctx.now_ms), uuid=uuid, account=account, protocol=protocol,
             endpoint=endpoint, principal=principal, confirmed=1, authenticated=int(signed),
@@ -258,14 +267,16 @@ def get_subscription_attributes(tx: Tx, ctx: Context, request: Params) -> Params
 
 def set_subscription_attributes(tx: Tx, ctx: Context, request: Params) -> Params:
     """Change one; it holds from the next publish on."""
-    name, value = request["AttributeName"], request.get("AttributeValue") or ""
+    name, value = request["AttributeName"], request.get("AttributeValue")
+    if value is None:
+        value = "{}" if name in attributes.DOCUMENTS else ""
     topic, row = _addressed(tx, ctx, request["SubscriptionArn"], Q.lock_topic)
     subscription = subscription_of(row)
     subscribed = Subscribed(subscription.protocol, subscription.endpoint, topic.fifo)
     changed = attributes.change_subscription(subscription.settings.given, {name: value}, subscribed)
     filtered = ("FilterPolicy" in changed) - ("FilterPolicy" in subscription.settings.given)
-    if filtered > 0 and topic.filtered >= FILTERED_MAX:
-        raise AwsError("FilterPolicyLimitExceededException", "Filter policy limit exceeded for topic")
+    if filtered > 0:
+        _check_filter_room(tx, topic)
     replay = None
     if name == "ReplayPolicy":
         replay = replays.read_policy(topic, changed.get("ReplayPolicy"), ctx.now_ms)

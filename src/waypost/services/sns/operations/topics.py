@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from waypost.aws.errors import AwsError
 from waypost.service import Context, Operation, Params
-from waypost.services.sns import errors
+from waypost.services.sns import errors, usage
 from waypost.services.sns.jobs import schedule_clean, schedule_clear
 from waypost.services.sns.limits import CLEAN_BATCH_MAX, LARGE_SUBSCRIPTIONS_MAX, LIST_MAX, SIZE_MAX_DEFAULT
 from waypost.services.sns.queries import Q
@@ -33,6 +33,8 @@ def create_topic(tx: Tx, ctx: Context, request: Params) -> Params:
     settings = attributes.change_topic({}, given, fifo=fifo, now_ms=ctx.now_ms, creating=True)
     if protection:
         check_protection(protection)
+    kind = usage.FIFO_TOPICS if fifo else usage.TOPICS
+    usage.check(tx, ctx.account, ctx.region, kind)
     row_id = ctx.ids.row(ctx.now_ms)
     text = attributes.write_settings(settings)
     made = tx.run(
@@ -44,7 +46,9 @@ def create_topic(tx: Tx, ctx: Context, request: Params) -> Params:
     if not made:
         # Another node was first, between the look and the insert.
         _check_same(tx, topic, given, tags)
-    elif fifo:
+        return {"TopicArn": topic.arn}
+    usage.add(tx, ctx.account, ctx.region, kind)
+    if fifo:
         schedule_clean(tx, ctx, topic)
     return {"TopicArn": topic.arn}
 
@@ -144,10 +148,10 @@ def delete_topic(tx: Tx, ctx: Context, request: Params) -> Params:
     if topic is None:
         return {}
     if topic.settings.archive_days:
-        raise AwsError(
-            "InvalidStateException", "Cannot delete a topic with an ArchivePolicy. Deactivate the ArchivePolicy first."
-        )
+        raise AwsError("InvalidStateException", "Invalid state: Cannot delete a topic with an ArchivePolicy")
     tx.run(Q.delete_topic, **topic.key)
+    usage.remove(tx, topic.account, topic.region, usage.FIFO_TOPICS if topic.fifo else usage.TOPICS)
+    usage.remove(tx, topic.account, topic.region, usage.FILTER_POLICIES, topic.filtered)
     tx.run(Q.delete_subscriptions, topic=topic.id, limit=CLEAN_BATCH_MAX)
     schedule_clear(tx, ctx, topic)
     return {}

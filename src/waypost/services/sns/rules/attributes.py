@@ -1,6 +1,7 @@
 """Attributes of topics and of subscriptions: which there are, what they may be, and what they mean."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -21,6 +22,10 @@ ARCHIVED_SINCE = "ArchivedSince"
 
 DAY_MS = 86_400_000
 
+AWS_KEY = "alias/aws/sns"
+"""The key that AWS manages; the only one that a topic can name where there is no KMS."""
+_AWS_KEY = re.compile(rf"(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{{12}}:)?{AWS_KEY}", re.ASCII)
+
 _SIZES = (1_024, 1_048_576)
 _LOGGED = ("HTTP", "Firehose", "Lambda", "Application", "SQS")
 _FEEDBACK = frozenset(
@@ -29,9 +34,9 @@ _FEEDBACK = frozenset(
 _SAMPLED = frozenset(f"{protocol}SuccessFeedbackSampleRate" for protocol in _LOGGED)
 _FIFO_ONLY = ("ArchivePolicy", "ContentBasedDeduplication", "FifoThroughputScope")
 _REMOVABLE = _FEEDBACK | _SAMPLED | {
-    "DisplayName", "DeliveryPolicy", "KmsMasterKeyId", "ArchivePolicy", "Policy", "TracingConfig",
+    "DisplayName", "DeliveryPolicy", "KmsMasterKeyId", "Policy", "TracingConfig",
 }  # fmt: skip
-"""An empty value removes them."""
+"""An empty value removes them; an archive ends by ``{}`` only, as on AWS."""
 
 FIFO_DEFAULTS = {"FifoTopic": "true", "ContentBasedDeduplication": "false", "FifoThroughputScope": "Topic"}
 
@@ -180,8 +185,14 @@ def _tracing(value: str) -> str:
     return _one_of("PassThrough", "Active")(value)
 
 
-def _no_key(_value: str) -> str:
-    raise Unfit("Waypost has no KMS; encrypt the host's disk to encrypt what topics keep.")
+def _key(value: str) -> str:
+    if _AWS_KEY.fullmatch(value) is None:
+        raise AwsError(
+            "KMSNotFoundException",
+            f"Key '{value}' does not exist: Waypost has no KMS. The AWS managed key {AWS_KEY} is taken; encrypt the"
+            " host's disk to encrypt what topics keep.",
+        )
+    return value
 
 
 def _no_logs(_value: str) -> str:
@@ -239,7 +250,7 @@ _TOPIC_CHECKS: dict[str, Callable[[str], str]] = {
     "DeliveryPolicy": _topic_delivery_policy,
     "DisplayName": _display_name,
     "FifoThroughputScope": _one_of("Topic", "MessageGroup"),
-    "KmsMasterKeyId": _no_key,
+    "KmsMasterKeyId": _key,
     "MaximumMessageSize": _size,
     "Policy": _policy,
     "SignatureVersion": _one_of("1", "2"),
@@ -325,7 +336,7 @@ def change_subscription(
         check = _SUBSCRIPTION_CHECKS.get(name)
         if check is None:
             raise errors.invalid(f"{'Attributes Reason: ' * creating}AttributeName")
-        if name in _DOCUMENTS and (value == "" or _json(value) == {}):
+        if name in DOCUMENTS and ((value == "" and name != "RedrivePolicy") or _json(value) == {}):
             changed.pop(name, None)
             continue
         try:
@@ -344,8 +355,8 @@ def change_subscription(
     return changed
 
 
-_DOCUMENTS = ("DeliveryPolicy", "FilterPolicy", "RedrivePolicy", "ReplayPolicy")
-"""JSON, kept as it was written; an empty one removes it."""
+DOCUMENTS = ("DeliveryPolicy", "FilterPolicy", "RedrivePolicy", "ReplayPolicy")
+"""JSON, kept as it was written; an empty one removes it, and an empty text all but RedrivePolicy."""
 
 
 def _raw(value: str, subscribed: Subscribed) -> str:
@@ -366,9 +377,8 @@ def _filter_policy(value: str, _subscribed: Subscribed) -> str:
     return value
 
 
-def _delivery_policy(value: str, subscribed: Subscribed) -> str:
-    if subscribed.protocol not in {"http", "https"}:
-        raise Unfit(f"Delivery protocol [{subscribed.protocol}] does not support delivery policies.")
+def _delivery_policy(value: str, _subscribed: Subscribed) -> str:
+    # AWS takes it from any subscription, and retries by it at web servers only.
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from waypost.services.sns import errors
-from waypost.services.sns.limits import POLICY_MAX
+from waypost.services.sns.limits import POLICY_MAX, POLICY_PRINCIPALS_MAX, POLICY_STATEMENTS_MAX
 
 ACTIONS = (
     "AddPermission", "DeleteTopic", "GetDataProtectionPolicy", "GetTopicAttributes", "ListSubscriptionsByTopic",
@@ -23,6 +23,15 @@ DEFAULT_ACTIONS = (
 
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _OUT_OF_SCOPE = "Policy statement action out of service scope!"
+_KINDS = frozenset(["AWS", "Service", "Federated", "CanonicalUser"])
+_PRINCIPAL = re.compile(
+    r"\*|\d{12}|A[A-Z]{2}A[A-Z0-9]{12,}"
+    r"|arn:aws[a-z-]*:iam::\d{12}:(root|(user|role)/.+)"
+    r"|arn:aws[a-z-]*:sts::\d{12}:(assumed-role|federated-user)/.+"
+    r"|arn:aws[a-z-]*:iam::cloudfront:user/.+",
+    re.ASCII,
+)
+"""Everybody, an account, a unique id, an account's root, user, role or session."""
 
 
 def default_policy(topic_arn: str, account: str) -> str:
@@ -43,8 +52,7 @@ def default_policy(topic_arn: str, account: str) -> str:
 
 def check_policy(text: str) -> None:
     """Raise ``AwsError`` where ``text`` is not a policy that a topic can have. Whom it admits is not asked here."""
-    if len(text) > POLICY_MAX:
-        raise errors.invalid(f"Policy Error: the policy has more than {POLICY_MAX} characters")
+    _check_size(text)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -52,7 +60,9 @@ def check_policy(text: str) -> None:
     statements = _listed(document.get("Statement")) if isinstance(document, dict) else []
     if not statements or not all(_is_statement(statement) for statement in statements):
         raise errors.invalid("Policy Error: null")
+    _check_statements(statements)
     for statement in statements:
+        _check_principals(statement.get("Principal", statement.get("NotPrincipal")))
         for action in _listed(statement.get("Action", statement.get("NotAction"))):
             _check_action(action)
 
@@ -65,6 +75,36 @@ def _is_statement(statement: Any) -> bool:
         and ("Action" in statement) != ("NotAction" in statement)
         and ("Resource" in statement) != ("NotResource" in statement)
     )
+
+
+def _check_size(text: str) -> None:
+    if len(text.encode(errors="surrogatepass")) > POLICY_MAX:
+        raise errors.invalid(f"Policy Error: the policy has more than {POLICY_MAX} bytes")
+
+
+def _check_statements(statements: Sequence[dict[str, Any]]) -> None:
+    if len(statements) > POLICY_STATEMENTS_MAX:
+        raise errors.invalid(f"Policy Error: the policy has more than {POLICY_STATEMENTS_MAX} statements")
+    labels = [statement["Sid"] for statement in statements if statement.get("Sid")]
+    if not all(isinstance(label, str) for label in labels):
+        raise errors.invalid("Policy Error: null")
+    if len(set(labels)) < len(labels):
+        raise errors.invalid("Policy Error: two statements have the same Sid")
+
+
+def _check_principals(principal: Any) -> None:
+    """Raise ``AwsError`` for principals that cannot be; whether those of AWS exist is not asked."""
+    if principal == "*":
+        return
+    if not isinstance(principal, dict) or not principal or not principal.keys() <= _KINDS:
+        raise errors.invalid("Policy Error: null")
+    named = [one for values in principal.values() for one in _listed(values)]
+    if not named or not all(isinstance(one, str) for one in named):
+        raise errors.invalid("Policy Error: null")
+    if len(named) > POLICY_PRINCIPALS_MAX:
+        raise errors.invalid(f"Policy Error: a statement has more than {POLICY_PRINCIPALS_MAX} principals")
+    if not all(_PRINCIPAL.fullmatch(one) for one in _listed(principal.get("AWS"))):
+        raise errors.invalid("Policy Error: PrincipalNotFound")
 
 
 def _check_action(action: Any) -> None:
@@ -97,9 +137,10 @@ def add_permission(policy: str, topic_arn: str, label: str, accounts: Sequence[s
         "Action": _alone([f"SNS:{action}" for action in actions]),
         "Resource": topic_arn,
     }
+    _check_principals(added["Principal"])
+    _check_statements([*statements, added])
     changed = _compact({**document, "Statement": [*statements, added]})
-    if len(changed) > POLICY_MAX:
-        raise errors.invalid(f"Policy Error: the policy has more than {POLICY_MAX} characters")
+    _check_size(changed)
     return changed
 
 
