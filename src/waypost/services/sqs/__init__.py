@@ -1,6 +1,7 @@
 """SQS: standard and FIFO queues."""
 
 from waypost.service import Service
+from waypost.services.sqs import lanes
 from waypost.services.sqs.jobs import JOBS
 from waypost.services.sqs.operations import attributes, delivering, moving, queues, receiving, sending, settling, tags
 
@@ -27,7 +28,7 @@ SERVICE = Service(
         **delivering.OPERATIONS,
         **moving.OPERATIONS,
     },
-    jobs=JOBS,
+    jobs={**JOBS, **lanes.JOBS},
     refusal_code="InvalidParameterValueException",
     notes={
         "CreateQueue": _NO_KMS,
@@ -41,6 +42,23 @@ SERVICE = Service(
         "ReceiveMessage": (
             "A short poll looks at all messages. There is no limit of 120,000 messages in flight, and no throttling "
             "of FIFO queues. ReceiveRequestAttemptId is refused on standard queues, where it would do nothing."
+        ),
+        "StartMessageMoveTask": (
+            "AWS says little of what a task moves. Here: what was in the queue when it began, the oldest first; what "
+            "is with a receiver once it is visible again; what comes later stays. Messages that the destination's "
+            "MaximumMessageSize would not let in are moved; its DelaySeconds holds. In a FIFO queue a moved message "
+            "has its former MessageId as MessageDeduplicationId, as on the way into the dead-letter queue, and is "
+            "never taken for a duplicate. A task that takes longer than 36 hours is FAILED with the reason "
+            "TaskTimedOut, and more than 100 active ones are refused with OverLimit: how AWS names these two is not "
+            "known. Queues of other accounts and regions cannot be moved from or to."
+        ),
+        "ListMessageMoveTasks": (
+            "The ten newest tasks are kept, as long as their queue. ApproximateNumberOfMessagesMoved is exact; "
+            "ApproximateNumberOfMessagesToMove counts messages in flight and delayed ones, too."
+        ),
+        "CancelMessageMoveTask": (
+            'A task that is not RUNNING is refused with "Task does not exist.", as one that never was; AWS\'s own '
+            "words for it are not known."
         ),
         "AddPermission": f"{_OTHER_ACCOUNTS} Whether the named accounts exist is not checked.",
     },

@@ -7,7 +7,7 @@ message that was received too often moves to the dead-letter queue in the same t
 from typing import Any, NamedTuple
 
 from waypost.service import Context
-from waypost.services.sqs import floor, groups
+from waypost.services.sqs import floor, groups, lanes
 from waypost.services.sqs.groups import settle
 from waypost.services.sqs.limits import CLAIM_ROUNDS_MAX
 from waypost.services.sqs.queries import Q
@@ -37,6 +37,8 @@ class Delivered(NamedTuple):
     """None: in a row of its own."""
     floor_due_ms: int | None = None
     """When the queue's floor is to be moved, on the store that nodes share; 0: it has none yet."""
+    storage: int = 0
+    """Where it lies, of a queue with lanes; 0: in the queue's only storage."""
 
 
 class Claim(NamedTuple):
@@ -51,6 +53,33 @@ def claim(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int) ->
     """Take up to ``limit`` messages and hide them for ``visibility_ms``."""
     if queue.fifo:
         return _Groups(tx, ctx, queue, limit, visibility_ms).claim()
+    if queue.lanes or lanes.is_watched(tx, queue):
+        return _claim_fairly(tx, ctx, queue, limit, visibility_ms)
+    claimed = _claim_stored(tx, ctx, queue, limit, visibility_ms)
+    if any(message.group_id is not None for message in claimed.messages):
+        lanes.watch(tx, ctx, queue)
+    return claimed
+
+
+def _claim_fairly(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int) -> Claim:
+    """The same of a queue whose messages have groups: those of noisy tenants last."""
+    queue = lanes.judge(tx, ctx, queue)
+    delivered: list[Delivered] = []
+    more = False
+    for storage in lanes.in_order(tx, queue):
+        place = queue._replace(storage=storage)
+        found = _claim_stored(tx, ctx, place, limit - len(delivered), visibility_ms)
+        named = storage if queue.lanes else 0
+        delivered += [message._replace(storage=named) for message in found.messages]
+        more |= found.more
+        if len(delivered) == limit:
+            break
+    lanes.received(tx, queue, [message.group_id for message in delivered])
+    return Claim(delivered, more)
+
+
+def _claim_stored(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int) -> Claim:
+    """Take messages from one storage: the one that ``queue`` names."""
     rows = _claim(tx, ctx, queue, limit, visibility_ms)
     if not rows:
         return Claim([])
@@ -149,6 +178,7 @@ class _Graveyard:
         """
         now_ms = self._ctx.now_ms
         row_id, sequence, dedup_id = message.id, message.sequence, message.dedup_id
+        storage = target.home(message.group_id)
         if target.fifo:
             row_id = self._ctx.ids.row(now_ms)
             sequence = groups.enter(self._tx, self._ctx, target, str(message.group_id), row_id, now_ms)
@@ -158,9 +188,9 @@ class _Graveyard:
             row = self._tx.one(Q.get_body, **where)
             assert row is not None  # noqa: S101 (written and deleted together with the message)
             self._tx.send(Q.delete_body, **where)
-            self._tx.send(Q.insert_body, id=row_id, storage=target.storage, body=row[0], md5=row[1])
+            self._tx.send(Q.insert_body, id=row_id, storage=storage, body=row[0], md5=row[1])
         self._tx.send(
-            Q.insert_moved_message, id=row_id, storage=target.storage, visible_at=now_ms, receives=message.receives - 1,
+            Q.insert_moved_message, id=row_id, storage=storage, visible_at=now_ms, receives=message.receives - 1,
             received_at=message.received_at_ms, sent_at=message.sent_at_ms, message_id=message.message_id,
             sender=message.sender, group_id=message.group_id, sequence=sequence, dedup_id=dedup_id, trace=message.trace,
             source_arn=self._queue.arn, attributes=message.attributes, body=message.body,
@@ -238,6 +268,12 @@ class _Groups:
 
 def next_claim_ms(tx: Tx, ctx: Context, queue: Queue) -> int | None:
     """When time alone may bring a message: the next delay or visibility timeout that ends."""
+    found = [_next_claim_ms(tx, ctx, queue._replace(storage=storage)) for storage in queue.storages]
+    return min((ms for ms in found if ms is not None), default=None)
+
+
+def _next_claim_ms(tx: Tx, ctx: Context, queue: Queue) -> int | None:
+    """The same of one storage."""
     now_ms = ctx.now_ms
     row: Any = tx.one(
         Q.next_available if queue.fifo else Q.next_visible, storage=queue.storage, now=now_ms,

@@ -55,9 +55,12 @@ def expire(tx: Tx, ctx: Context, job: Job) -> JobResult:
     # What an earlier run deleted is not looked for again: its index entries may lie there for long. The lag is for
     # transactions that were late then.
     since_ms = named.get("since_ms", 0) - CLEAN_LAG_MS
-    after = max(0, oldest_kept(since_ms, retention_ms), named.get("after", 0))
-    rows = _delete_oldest(tx, queue.storage, after, oldest_kept(ctx.now_ms, retention_ms))
-    full = len(rows) == CLEAN_BATCH_MAX
+    after = max(0, oldest_kept(since_ms, retention_ms), 0 if queue.lanes else named.get("after", 0))
+    for storage in queue.storages:
+        rows = _delete_oldest(tx, storage, after, oldest_kept(ctx.now_ms, retention_ms))
+        full = len(rows) == CLEAN_BATCH_MAX
+        if full:
+            break
     if queue.fifo:
         for group_id in {row[1] for row in rows}:
             settle(tx, ctx, queue, group_id)
@@ -101,9 +104,11 @@ def _forget(tx: Tx, storage: int, since: int, until: int, queries: Sequence[tupl
 def _next_expiry_ms(tx: Tx, ctx: Context, queue: Queue, cleaned_ms: int, *, pause_ms: int) -> int:
     """When something will expire next; nothing is left that expired before ``cleaned_ms``."""
     retention_ms = queue.settings.retention_ms
-    row = tx.one(Q.oldest_message, storage=queue.storage, after=max(0, oldest_kept(cleaned_ms, retention_ms)))
-    # What is sent from now on expires no sooner than this.
-    next_ms = ctx.now_ms + retention_ms if row is None else expires_ms(row[0], retention_ms)
+    next_ms = ctx.now_ms + retention_ms  # what is sent from now on expires no sooner than this
+    for storage in queue.storages:
+        row = tx.one(Q.oldest_message, storage=storage, after=max(0, oldest_kept(cleaned_ms, retention_ms)))
+        if row is not None:
+            next_ms = min(next_ms, expires_ms(row[0], retention_ms))
     next_ms = max(next_ms, ctx.now_ms + pause_ms)
     if queue.fifo:
         row = tx.one(Q.next_dedup, storage=queue.storage, since=cleaned_ms)

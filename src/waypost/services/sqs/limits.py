@@ -103,3 +103,19 @@ MOVE_BYTES_MAX = 4_194_304
 MOVE_PAUSE_MS = (1_000, 60_000)
 """First and longest pause before a move task looks again for messages that are with a receiver; it looks, too, when the
 first of them becomes visible."""
+LANES_MAX = 20
+"""Lanes of a standard queue; tenants that become noisy beyond it are served with the quiet ones."""
+LANE_HEAD = 100
+"""Messages that stand first and are looked at before a lane is made: where half of them are one tenant's, the queue's
+storage becomes its lane, and the others' messages are moved out of it."""
+SORT_LOOKS_MAX = 2_000
+"""Messages that one step looks at to see whether they lie where they belong."""
+SORT_MOVES_MAX = 300
+"""Messages that one step moves to where they belong."""
+SORT_AGAIN_MS = (1_000, 10_000_000)
+"""First and longest pause before a storage that was sorted is looked at again, for what was committed late."""
+SORT_AGAIN_FACTOR = 10
+"""Each of those pauses is so many times the one before."""
+LANE_LAG_MS = 60_000
+"""How far back such a look begins, in a storage that the queue has. What is older stays in the wrong lane and is
+received from there."""

@@ -123,6 +123,9 @@ WHERE sqs_dedup.expires_at <= :now;
 -- name: get_dedup : what the original got
 SELECT message_id, sequence FROM sqs_dedup WHERE storage = :storage AND key = :key;
 
+-- name: find_dedup : the same where it is still in force, for what was sent under the other scope
+SELECT message_id, sequence FROM sqs_dedup WHERE storage = :storage AND key = :key AND expires_at > :now;
+
 -- name: set_dedup_sequence : the group was ahead of the clock
 UPDATE sqs_dedup SET sequence = :sequence WHERE storage = :storage AND key = :key;
 
@@ -491,3 +494,41 @@ DELETE FROM sqs_move WHERE queue = :queue AND id <= :id;
 
 -- name: delete_moves : of a queue that is deleted
 DELETE FROM sqs_move WHERE queue = :queue;
+
+
+-- Fair queues: lanes.py says how they go.
+
+-- name: sample_in_flight : by group; of many every second, fourth and so on, for the low bits of an id are random
+SELECT group_id, COUNT(*) FROM sqs_message
+WHERE storage = :storage AND visible_at > 0 AND visible_at > :now AND id % :one_of = 0 AND receives > 0
+GROUP BY group_id;
+
+-- name: look_at_head : what a claim would find, and in that order
+SELECT group_id, receives FROM sqs_message WHERE storage = :storage AND visible_at <= :now AND visible_at > :horizon
+ORDER BY visible_at, id LIMIT :limit;
+
+-- name: look_at_head [postgres]
+SELECT group_id, receives FROM sqs_message
+WHERE storage = :storage AND visible_at > 0 AND visible_at <= :now AND visible_at > GREATEST(:horizon, (
+    SELECT CASE WHEN moved_at > :ahead THEN 0 ELSE floor END FROM sqs_floor WHERE storage = :storage
+    ORDER BY seq DESC LIMIT 1))
+ORDER BY visible_at, id LIMIT :limit;
+
+-- name: lock_lanes : whoever changes them; another node that does so just now is left to it
+SELECT 1 FROM sqs_queue WHERE account = :account AND region = :region AND name = :name {skip_locked};
+
+-- name: set_lanes : and with them, at times, the main storage
+UPDATE sqs_queue SET storage = :storage, lanes = :lanes WHERE account = :account AND region = :region AND name = :name;
+
+-- name: get_purged : 0: never
+SELECT purged_at FROM sqs_queue WHERE account = :account AND region = :region AND name = :name;
+
+-- name: unsorted_messages : the next of a storage, whatever state they are in
+SELECT id, group_id, receives FROM sqs_message WHERE storage = :storage AND id >= :after ORDER BY id LIMIT :limit;
+
+-- name: take_strays : up to ten that lie in the wrong storage, unless they were received meanwhile
+SELECT id, visible_at, receives, received_at, sent_at, message_id, sender, group_id, dedup_id, trace, source_arn,
+  attributes, body
+FROM sqs_message
+WHERE storage = :storage AND id IN (:id0, :id1, :id2, :id3, :id4, :id5, :id6, :id7, :id8, :id9)
+  AND receives <= :receives_max {skip_locked};

@@ -143,8 +143,11 @@ def _listed(ctx: Context, account: str, request: Params, member: str, found: lis
 def purge_queue(tx: Tx, ctx: Context, request: Params) -> Params:
     """Forget all messages: waiting, delayed and in flight."""
     queue = addressed(tx, ctx, request)
+    tx.one(Q.lock_queue, account=queue.account, region=queue.region, name=queue.name)
+    queue = addressed(tx, ctx, request)  # with all its lanes: nobody else makes one now
+    storage = ctx.ids.row(ctx.now_ms + 1)  # made after all that is purged
     purged = tx.run(
-        Q.purge_queue, account=queue.account, region=queue.region, name=queue.name, storage=ctx.ids.row(ctx.now_ms),
+        Q.purge_queue, account=queue.account, region=queue.region, name=queue.name, storage=storage,
         now=ctx.now_ms, latest=ctx.now_ms - PURGE_PAUSE_MS,
     )  # fmt: skip
     if not purged:

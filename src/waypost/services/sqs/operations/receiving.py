@@ -39,7 +39,7 @@ def receive_message(tx: Tx, ctx: Context, request: Params) -> Params | Park:
             return repeated
     granted = room(tx, ctx, queue, wish.limit)
     if not granted and not queue.fifo and not wish.wait_ms:
-        raise errors.over_limit(queue.name)  # a long poll waits, and a FIFO queue has nothing to say
+        raise errors.over_limit()  # a long poll waits, and a FIFO queue has nothing to say
     claimed = claim(tx, ctx, queue, granted, wish.visibility_ms) if granted else Claim([])
     if claimed.messages:
         if wish.attempt_id is not None:
@@ -50,7 +50,8 @@ def receive_message(tx: Tx, ctx: Context, request: Params) -> Params | Park:
     until_ms = ctx.started_ms + wish.wait_ms
     if ctx.now_ms >= until_ms:
         if tx.shared:
-            floor.after_empty(tx, ctx, queue)
+            for storage in queue.storages:
+                floor.after_empty(tx, ctx, queue._replace(storage=storage))
         return {}
     return Park((queue.wake_key,), until_ms, _retry_ms(tx, ctx, queue, claimed))
 
@@ -117,12 +118,14 @@ def _shown(tx: Tx, queue: Queue, wish: _Wish, one: Delivered, received_at_ms: in
     """A message as the receiver sees it."""
     body = one.body
     if body is None:
-        row = tx.one(Q.get_body, id=one.id, storage=queue.storage)
+        row = tx.one(Q.get_body, id=one.id, storage=one.storage or queue.storage)
         assert row is not None  # noqa: S101 (written and deleted together with the message)
         body, digest = row
     else:
         digest = body_md5(body.encode())
-    handle = receipt.write(receipt.Receipt(queue.id, one.id, received_at_ms, one.receives, one.body is None))
+    handle = receipt.write(
+        receipt.Receipt(queue.id, one.id, received_at_ms, one.receives, one.body is None, one.storage)
+    )
     shown: Params = {"MessageId": one.message_id, "ReceiptHandle": handle, "MD5OfBody": digest, "Body": body}
     if wish.system_names:
         shown["Attributes"] = _system_attributes(one, wish.system_names)

@@ -61,8 +61,10 @@ def _visibility(request: Params) -> int:
 
 def _read(queue: Queue, handle: str) -> Receipt:
     found = receipt.read(handle)
-    if found is None or found.queue_id != queue.id:
+    if found is None:
         raise errors.bad_handle(handle)
+    if found.queue_id != queue.id:
+        raise errors.foreign_handle(handle)
     return found
 
 
@@ -71,11 +73,20 @@ def _delete(tx: Tx, ctx: Context, queue: Queue, handle: str) -> None:
     freed(tx, queue)
     if queue.fifo:
         _delete_received(tx, ctx, queue, handle, receive)
-    elif not receive.has_body_row:
-        tx.send(Q.delete_message, id=receive.message, storage=queue.storage)
-    elif tx.run(Q.delete_message, id=receive.message, storage=queue.storage):
-        # Else it was moved to a dead-letter queue, where it may have the same id.
-        tx.send(Q.delete_body, id=receive.message, storage=queue.storage)
+        return
+    for storage in _places(queue, receive):
+        if not receive.has_body_row:
+            tx.send(Q.delete_message, id=receive.message, storage=storage)
+        elif tx.run(Q.delete_message, id=receive.message, storage=storage):
+            # Else it was moved to a dead-letter queue, where it may have the same id.
+            tx.send(Q.delete_body, id=receive.message, storage=storage)
+
+
+def _places(queue: Queue, receive: Receipt) -> tuple[int, ...]:
+    """Where a message may lie that was received: where its handle says, unless that was purged."""
+    if not receive.storage:
+        return queue.storages
+    return (receive.storage,) if receive.storage in queue.storages else ()
 
 
 def _delete_received(tx: Tx, ctx: Context, queue: Queue, handle: str, receive: Receipt) -> None:
@@ -105,16 +116,18 @@ def _change(tx: Tx, ctx: Context, queue: Queue, handle: str, visibility_s: int) 
         )
     if receive.message < oldest_kept(ctx.now_ms, queue.settings.retention_ms):
         raise errors.gone(handle)
-    message = {"id": receive.message, "storage": queue.storage, "visible_at": visible_at_ms}
+    message = {"id": receive.message, "visible_at": visible_at_ms}
     if queue.fifo:
-        row = tx.one(Q.change_received_visibility, receives=receive.receives, now=ctx.now_ms, **message)
+        row = tx.one(
+            Q.change_received_visibility, storage=queue.storage, receives=receive.receives, now=ctx.now_ms, **message
+        )
         if row is not None:
             settle(tx, ctx, queue, row[0])
         elif tx.one(Q.get_message, id=receive.message, storage=queue.storage) is not None:
             raise errors.expired_handle(handle)
         else:
             raise errors.gone(handle)
-    elif not tx.run(Q.change_visibility, **message):
+    elif not any(tx.run(Q.change_visibility, storage=storage, **message) for storage in _places(queue, receive)):
         raise errors.gone(handle)
     # Somebody gets it now, or learns when.
     tx.wake(queue.wake_key)

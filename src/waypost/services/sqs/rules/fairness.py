@@ -1,8 +1,8 @@
 """Fair queues: which tenants of a standard queue are noisy, and where their messages lie.
 
-A tenant is a MessageGroupId; a message without one is a tenant of its own. The measures and numbers are AWS's:
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html . AWS calls them
-approximate, and so are these: they are taken from samples.
+A tenant is a MessageGroupId; a message without one is a tenant of its own. The measures and numbers are AWS's
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html), which calls
+them approximate, and so are these: they are taken from samples.
 """
 
 import json
@@ -21,10 +21,22 @@ IDLE_MS = 300_000
 
 RECENT_MS = 60_000
 """What is "recent" in the processing time: a message in flight counts half after so long."""
-SEEN_MIN = 3
-"""So many times a tenant's messages are met in flight before its processing time is judged, for one may be chance..."""
-SEEN_ALL_MIN = 10
-"""... and so many times anybody's."""
+BUSY_MIN_MS = 3_000
+"""Processing time of a tenant before its share is judged, for one message met in flight may be chance..."""
+BUSY_ALL_MIN_MS = 10_000
+"""... and processing time of all."""
+COUNTED_MAX_MS = 10_000
+"""What is in flight now has been so since the last sample, but for no longer than this."""
+LOOK_MS = 1_000
+"""Time after which a sample of a queue is taken anew."""
+ROWS_PER_MS = 20
+"""Messages in flight that put off the next sample by a millisecond: 120,000 of them by six seconds."""
+LOOK_AFTER = 10
+"""Messages received after which a sample is taken anew in any case..."""
+LOOK_PART = 4
+"""... or this part of those that were in flight, where that is more: so a sample costs each of them the same."""
+SAMPLE = 2_000
+"""About so many messages are looked at for a sample; of more in flight every second, fourth, eighth and so on."""
 
 
 class Lane(NamedTuple):
@@ -65,44 +77,32 @@ class Past(NamedTuple):
     """When the last one was taken."""
     busy: Mapping[str, float]
     """By group: milliseconds that its messages were in flight, those long ago less."""
-    busy_total: float
-    seen: Mapping[str, float]
-    """By group: how many messages were met in flight, those long ago less."""
-    seen_total: float
+    total: float
+    """The same of all messages."""
 
 
 def remember(past: Past | None, sample: Sample) -> Past:
     """The past after a sample: what is in flight now is taken to have been so since the last one."""
-    if past is None:
-        past = Past(sample.at_ms, {}, 0.0, {}, 0.0)
-    passed_ms = max(0, sample.at_ms - past.at_ms)
+    if past is None or sample.at_ms < past.at_ms:
+        return Past(sample.at_ms, {}, 0.0)
+    passed_ms = sample.at_ms - past.at_ms
     kept = 0.5 ** (passed_ms / RECENT_MS)
-    counted_ms = min(passed_ms, RECENT_MS)
+    counted_ms = min(passed_ms, COUNTED_MAX_MS)
     busy = {group: ms * kept for group, ms in past.busy.items() if ms * kept >= 1}
-    seen = {group: times * kept for group, times in past.seen.items() if group in busy}
     if counted_ms:
         for group, count in sample.groups.items():
             busy[group] = busy.get(group, 0.0) + count * counted_ms
-            seen[group] = seen.get(group, 0.0) + count
-    return Past(
-        sample.at_ms, busy, past.busy_total * kept + sample.total * counted_ms,
-        seen, past.seen_total * kept + (sample.total if counted_ms else 0),
-    )  # fmt: skip
+    return Past(sample.at_ms, busy, past.total * kept + sample.total * counted_ms)
 
 
 def noisy(sample: Sample, past: Past) -> list[str]:
     """The noisy tenants, those with most in flight first."""
-    by_number = {
-        group
-        for group, count in sample.groups.items()
-        if count >= IN_FLIGHT_MIN and count * 100 > sample.total * SHARE
+    found = {
+        group for group, count in sample.groups.items() if count >= IN_FLIGHT_MIN and count * 100 > sample.total * SHARE
     }
-    by_time = {
-        group
-        for group, ms in past.busy.items()
-        if past.seen_total >= SEEN_ALL_MIN and past.seen[group] >= SEEN_MIN and ms * 100 > past.busy_total * SHARE
-    }
-    return sorted(by_number | by_time, key=lambda group: (-sample.groups.get(group, 0), group))
+    if past.total >= BUSY_ALL_MIN_MS:
+        found |= {group for group, ms in past.busy.items() if ms >= BUSY_MIN_MS and ms * 100 > past.total * SHARE}
+    return sorted(found, key=lambda group: (-sample.groups.get(group, 0), group))
 
 
 def next_look_ms(total: int) -> int:
@@ -110,12 +110,9 @@ def next_look_ms(total: int) -> int:
     return LOOK_MS + total // ROWS_PER_MS
 
 
-LOOK_MS = 1_000
-"""Least time between two samples of a queue."""
-ROWS_PER_MS = 20
-"""Messages in flight that put off the next sample by a millisecond: 120,000 of them by six seconds."""
-SAMPLE = 2_000
-"""About so many messages are looked at for a sample; of more in flight every second, fourth, eighth and so on."""
+def next_look_after(total: int) -> int:
+    """How many messages may be received before the next sample, where so many were in flight."""
+    return max(LOOK_AFTER, total // LOOK_PART)
 
 
 def one_of(total: int) -> int:
