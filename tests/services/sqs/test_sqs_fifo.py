@@ -129,6 +129,53 @@ def test_what_times_out_comes_again_in_order(world: World) -> None:
     assert world.bodies(url) == ["0", "1", "2"]
 
 
+def send_as_recorded(world: World, url: str, *bodies: str) -> None:
+    """``g1-m2`` goes to group g1; a millisecond lies between two messages."""
+    for body in bodies:
+        send(world, url, body, body[:2])
+        world.pass_s(0.001)
+
+
+def test_groups_given_back_come_after_those_who_waited(world: World) -> None:
+    """Recorded of AWS, which gives these orders."""
+    url = world.fifo()
+    send_as_recorded(world, url, "g1-m1", "g2-m1", "g2-m2", "g3-m1", "g1-m2")
+    assert world.bodies(url, 3, VisibilityTimeout=0) == ["g1-m1", "g1-m2", "g2-m1"]
+    first, *others = world.bodies(url, 10, VisibilityTimeout=0)
+    assert first == "g3-m1"
+    # AWS: g1 and then g2; they came free at the same instant.
+    assert others in (["g1-m1", "g1-m2", "g2-m1", "g2-m2"], ["g2-m1", "g2-m2", "g1-m1", "g1-m2"])
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_one_message_of_several_in_flight_comes_back_alone(world: World, seconds: int) -> None:
+    """Recorded of AWS."""
+    url = world.fifo(VisibilityTimeout="30")
+    send_as_recorded(world, url, "g1-m1", "g1-m2", "g2-m1")
+    first, second = world.receive(url, 2)
+    assert (first["Body"], second["Body"]) == ("g1-m1", "g1-m2")
+    change(world, url, first, seconds)
+    world.pass_s(seconds * 2)
+    assert world.bodies(url, 3) == ["g2-m1", "g1-m1"]
+
+
+def test_partial_and_full_deletes_of_what_is_in_flight(world: World) -> None:
+    """Recorded of AWS."""
+    url = world.fifo()
+    send_as_recorded(world, url, "g1-m1", "g2-m1", "g1-m2", "g2-m2", "g1-m3", "g1-m4", "g3-m1")
+    first, second = world.receive(url, 2)
+    world.delete(url, first)
+    others = world.receive(url, 10)
+    assert [message["Body"] for message in others] == ["g2-m1", "g2-m2", "g3-m1"]
+    for message in others:
+        change(world, url, message, 0)
+    world.pass_s(0.001)
+    world.delete(url, second)
+    bodies = world.bodies(url, 10)
+    assert bodies[-2:] == ["g1-m3", "g1-m4"]
+    assert sorted(bodies) == ["g1-m3", "g1-m4", "g2-m1", "g2-m2", "g3-m1"]
+
+
 def test_extending_a_message_holds_back_all_after_it(world: World) -> None:
     url = world.fifo(VisibilityTimeout="10")
     for number in range(4):
@@ -249,6 +296,65 @@ def test_the_scope_may_be_the_group(world: World) -> None:
     for group in "aab":
         send(world, url, group, group, dedup="d")
     assert sorted(world.bodies(url)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("per_group_first", [False, True])
+def test_an_id_keeps_the_scope_it_was_sent_with(world: World, per_group_first: bool) -> None:
+    """AWS does not say. So a send that is tried again is not doubled, whoever changes the scope in between."""
+    scopes = [{"DeduplicationScope": scope} for scope in ("queue", "messageGroup")]
+    before, after = reversed(scopes) if per_group_first else scopes
+    url = world.fifo(**before)
+    world.pass_s(1_000)
+    original = send(world, url, "x", "a", dedup="d")
+    world.pass_s(1)
+    world("SetQueueAttributes", QueueUrl=url, Attributes={**after, "DelaySeconds": "0"})
+    assert world.attributes(url, "All")["DeduplicationScope"] == after["DeduplicationScope"]
+    assert not [name for name in world.attributes(url) if ":" in name]
+    again = send(world, url, "x", "a", dedup="d")
+    assert (again["MessageId"], again["SequenceNumber"]) == (original["MessageId"], original["SequenceNumber"])
+    elsewhere = send(world, url, "x", "b", dedup="d")
+    assert (elsewhere["MessageId"] == original["MessageId"]) is not per_group_first
+    world("SetQueueAttributes", QueueUrl=url, Attributes={"VisibilityTimeout": "5"})  # no change of the scope
+    world.pass_s(298.999)
+    assert send(world, url, "x", "a", dedup="d")["MessageId"] == original["MessageId"]
+    world.pass_s(0.001)
+    later = send(world, url, "x", "a", dedup="d")
+    if per_group_first:  # what went to the other group since then is remembered for the whole queue
+        assert later["MessageId"] == elsewhere["MessageId"]
+    else:
+        assert later["MessageId"] != original["MessageId"]
+    world.pass_s(300)
+    assert send(world, url, "x", "b", dedup="d")["MessageId"] not in {original["MessageId"], later["MessageId"]}
+
+
+def test_an_id_of_ones_own_may_be_that_of_another_content(world: World) -> None:
+    """As SendMessage's documentation says."""
+    url = world.fifo(ContentBasedDeduplication="true")
+    original = world.send(url, "x", MessageGroupId="g")
+    own = hashlib.sha256(b"x").hexdigest()
+    again = world.send(url, "y", MessageGroupId="g", MessageDeduplicationId=own)
+    assert again["MessageId"] == original["MessageId"]
+    world("SetQueueAttributes", QueueUrl=url, Attributes={"ContentBasedDeduplication": "false"})
+    error = world.refused("SendMessage", QueueUrl=url, MessageBody="z", MessageGroupId="g")
+    assert "ContentBasedDeduplication" in error.message
+
+
+def test_what_was_sent_is_remembered_by_the_next_process(tmp_path: Any) -> None:
+    path = str(tmp_path / "w.db")
+    world = World(path)
+    url = world.fifo()
+    original = send(world, url, "x", dedup="d")
+    (message,) = attempt(world, url, most=1, VisibilityTimeout=200)
+    world.store.close_now()
+    again = World(path, seed=8)
+    again.pass_s(100)
+    assert attempt(again, url, most=1, VisibilityTimeout=200)[0]["ReceiptHandle"] == message["ReceiptHandle"]
+    again.delete(url, message)
+    again.pass_s(199.999)
+    assert send(again, url, "x", dedup="d")["MessageId"] == original["MessageId"]
+    again.pass_s(0.001)
+    assert send(again, url, "x", dedup="d")["MessageId"] != original["MessageId"]
+    again.store.close_now()
 
 
 def test_content_deduplicates_where_no_id_is_given(world: World) -> None:

@@ -267,10 +267,11 @@ def test_handles_are_checked(world: World) -> None:
     (message,) = world.receive(url)
     for handle in ("garbage", message["ReceiptHandle"][:-4], message["ReceiptHandle"] + "AAAA"):
         error = world.refused("DeleteMessage", QueueUrl=url, ReceiptHandle=handle)
-        assert (error.code, error.status) == ("ReceiptHandleIsInvalid", 404)
+        assert error.code == "ReceiptHandleIsInvalid"
         assert error.message == f'The input receipt handle "{handle}" is not a valid receipt handle.'
     error = world.refused("DeleteMessage", QueueUrl=other, ReceiptHandle=message["ReceiptHandle"])
     assert error.code == "ReceiptHandleIsInvalid"
+    assert error.message == f'The receipt handle "{message["ReceiptHandle"]}" is not valid for this queue.'
     # AWS's name for it in that sentence: https://github.com/aws/aws-sdk-js-v3/issues/5478
     error = world.refused("DeleteMessage", QueueUrl=url)
     assert error.message == "The request must contain the parameter MessageHandle."
@@ -503,6 +504,30 @@ def test_without_a_dead_letter_queue_messages_stay(world: World) -> None:
     for _ in range(5):
         assert len(world.receive(url)) == 1
         world.pass_s(1)
+
+
+@pytest.mark.parametrize("given_back", [False, True])
+def test_a_message_that_fails_again_and_again_goes_to_the_back(world: World, given_back: bool) -> None:
+    """AWS says so of what was received three times, where maxReceiveCount is greater; here it is so from the first."""
+    world.queue("dlq")
+    url = source(world, 10, VisibilityTimeout="1")
+    world.send(url, "poison")
+    for _ in range(3):
+        (message,) = world.receive(url, 1)
+        assert message["Body"] == "poison"
+        if given_back:
+            change(world, url, message, 0)
+        else:
+            world.pass_s(1)
+    (message,) = world.receive(url, 1)
+    for body in ("a", "b", "c"):
+        world.pass_s(0.3)
+        world.send(url, body)
+    world.pass_s(0.05)
+    if given_back:
+        change(world, url, message, 0)
+    world.pass_s(0.05)
+    assert [world.bodies(url, 1) for _ in range(4)] == [["a"], ["b"], ["c"], ["poison"]]
 
 
 def test_a_dead_letter_expires_as_old_as_it_is(world: World) -> None:

@@ -218,6 +218,37 @@ def test_a_redrive_policy_names_a_queue_that_takes_dead_letters(
     assert reason in error.message
 
 
+def test_a_queue_is_not_its_own_dead_letter_queue(world: World) -> None:
+    url = world.queue()
+    policy = json.dumps({"deadLetterTargetArn": arn("q"), "maxReceiveCount": 1})
+    error = world.refused("SetQueueAttributes", QueueUrl=url, Attributes={"RedrivePolicy": policy})
+    assert error.message.endswith("A queue cannot be its own dead-letter queue.")
+
+
+@pytest.mark.parametrize("home", [f"eu-west-2:{ACCOUNT}", "eu-west-1:999999999999"])
+def test_dead_letters_stay_in_their_account_and_region(world: World, home: str) -> None:
+    world.queue("dlq")
+    policy = json.dumps({"deadLetterTargetArn": f"arn:aws:sqs:{home}:dlq", "maxReceiveCount": 1})
+    error = world.refused("CreateQueue", QueueName="s", Attributes={"RedrivePolicy": policy})
+    assert error.code == "InvalidParameterValueException"
+    assert "same account and region" in error.message
+
+
+def test_an_allow_policy_is_looked_at_when_a_source_sets_its_own(world: World) -> None:
+    dlq = world.queue("dlq")
+    policy = json.dumps({"deadLetterTargetArn": arn("dlq"), "maxReceiveCount": 1})
+    first = world.queue("first", RedrivePolicy=policy, VisibilityTimeout="0")
+    allow = json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [arn("second")]})
+    world("SetQueueAttributes", QueueUrl=dlq, Attributes={"RedriveAllowPolicy": allow})
+    assert "does not permit" in world.refused(
+        "SetQueueAttributes", QueueUrl=first, Attributes={"RedrivePolicy": policy}
+    ).message  # fmt: skip
+    world("SetQueueAttributes", QueueUrl=first, Attributes={"VisibilityTimeout": "1"})  # says nothing of it
+    world.queue("second", RedrivePolicy=policy)
+    world("SetQueueAttributes", QueueUrl=dlq, Attributes={"RedriveAllowPolicy": ""})
+    world("SetQueueAttributes", QueueUrl=first, Attributes={"RedrivePolicy": policy})
+
+
 def test_dead_letter_queues_know_their_sources(world: World) -> None:
     dlq = world.queue("dlq")
     assert world("ListDeadLetterSourceQueues", QueueUrl=dlq) == {"queueUrls": []}

@@ -165,6 +165,9 @@ def text(value: str, data_type: str = "String") -> dict[str, str]:
     [
         ("a.b-c_9", text("x")),
         ("n", text("-1.5e10", "Number")),
+        ("n", text(" +.5", "Number")),
+        ("n", text("9.9E126", "Number")),
+        ("n", text("1e-128", "Number")),
         ("n", text("0" * 10 + "1" * 30, "Number.int")),
         ("b", {"DataType": "Binary.gif", "BinaryValue": b"\x00"}),
         ("AWSome", text("x")),
@@ -189,6 +192,11 @@ def test_good_attributes(name, value):
         ("X", text("a", "String." + "x" * 250), "supported type prefixes"),
         ("X", text("abc", "Number"), "Can't cast the value of message (user) attribute 'X' to a number."),
         ("X", text("NaN", "Number"), "to a number."),
+        ("X", text("Infinity", "Number"), "to a number."),
+        ("X", text("1_000", "Number"), "to a number."),
+        ("X", text("\u0661", "Number"), "to a number."),
+        ("X", text("1e" + "9" * 30, "Number"), "to a number."),
+        ("X", text("1e-129", "Number"), "to a number."),
         ("X", text("1" * 39, "Number"), "to a number."),
         ("X", text("1e127", "Number"), "to a number."),
         ("", text("a"), "The request must contain non-empty message attribute name."),
@@ -396,11 +404,20 @@ def test_settings_are_what_their_text_says():
         ("nonsense", "Redrive policy is not a valid JSON map."),
         ("[]", "Redrive policy is not a valid JSON map."),
         ("[" * 5_000, "Redrive policy is not a valid JSON map."),
+        ("{}", "Redrive policy does not contain mandatory attribute: maxReceiveCount."),
         ('{"maxReceiveCount":1}', "Redrive policy does not contain mandatory attribute: deadLetterTargetArn."),
         (f'{{"deadLetterTargetArn":"{DLQ}"}}', "Redrive policy does not contain mandatory attribute: maxReceiveCount."),
         (
             f'{{"deadLetterTargetArn":"{DLQ}","maxReceiveCount":0}}',
             "Invalid value for maxReceiveCount: 0, valid values are from 1 to 1000 both inclusive.",
+        ),
+        (
+            f'{{"deadLetterTargetArn":"{DLQ}","maxReceiveCount":"invalid"}}',
+            "Invalid value for maxReceiveCount: invalid, valid values are from 1 to 1000 both inclusive.",
+        ),
+        (
+            f'{{"deadLetterTargetArn":"{DLQ}","maxReceiveCount":true}}',
+            "Invalid value for maxReceiveCount: True, valid values are from 1 to 1000 both inclusive.",
         ),
         (
             f'{{"deadLetterTargetArn":"{DLQ}","maxReceiveCount":"1001"}}',

@@ -3,7 +3,6 @@
 from typing import Any
 
 from waypost.aws.errors import AwsError
-from waypost.services.sqs.limits import IN_FLIGHT_MAX
 
 _CODES = {
     "InvalidParameterValueException": "InvalidParameterValue",
@@ -51,7 +50,7 @@ def no_queue() -> AwsError:
 
 def bad_address(url: str) -> AwsError:
     """Not a queue's URL."""
-    return AwsError("InvalidAddress", f"The address {url} is not valid for this endpoint.", 404)
+    return AwsError("InvalidAddress", f"The address {url} is not valid for this endpoint.")
 
 
 def denied(url: str) -> AwsError:
@@ -60,10 +59,13 @@ def denied(url: str) -> AwsError:
 
 
 def bad_handle(handle: str) -> AwsError:
-    """Not a receipt handle of this queue."""
-    return AwsError(
-        "ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.', 404
-    )
+    """Not a receipt handle."""
+    return AwsError("ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.')
+
+
+def foreign_handle(handle: str) -> AwsError:
+    """A receipt handle of another queue. AWS's words: https://github.com/spulec/PyQS/issues/24 ."""
+    return AwsError("ReceiptHandleIsInvalid", f'The receipt handle "{handle}" is not valid for this queue.')
 
 
 def expired_handle(handle: str) -> AwsError:
@@ -88,9 +90,13 @@ def failed_entry(entry_id: str, error: AwsError) -> dict[str, Any]:
     }
 
 
-def over_limit(queue_name: str) -> AwsError:
-    """As many messages are in flight as a standard queue can have. AWS's sentence is not recorded; this one is ours."""
+def over_limit() -> AwsError:
+    """As many messages are in flight as a standard queue can have.
+
+    AWS's words: https://github.com/Cbsoftware/pressureNET-server/issues/74 .
+    """
     return AwsError(
         "OverLimit",
-        f"Too many messages are in flight in queue {queue_name}: at most {IN_FLIGHT_MAX}. Delete some, or wait.",
+        "Too many messages have been received without being deleted.\nPlease delete your received messages or let them"
+        " timeout before receiving more.",
     )

@@ -103,6 +103,9 @@ def locked(tx: Tx, ctx: Context, request: Params) -> Queue:
 
 def _address(ctx: Context, request: Params) -> names.Address:
     url = request.get("QueueUrl")
+    if not url and ctx.wire == "query":
+        # There a queue is addressed by the path, and the endpoint's own is none: jegesh/python-sqs-listener#30.
+        raise errors.bad_address(ctx.base_url + ctx.path)
     if not url:
         raise errors.missing("QueueUrl")
     address = names.parse_url(url)

@@ -75,6 +75,8 @@ def check_dead_letters(tx: Tx, queue: Queue, changed: attributes.Attributes, giv
     wanted = redrive.parse_redrive(changed["RedrivePolicy"])
     if (wanted.target.region, wanted.target.account) != (queue.region, queue.account):
         raise redrive.invalid_policy(text, "Dead-letter queue must be in the same account and region as the source.")
+    if str(wanted.target) == queue.arn:
+        raise redrive.invalid_policy(text, "A queue cannot be its own dead-letter queue.")
     target = find_arn(tx, wanted.target)
     if target is None:
         raise redrive.invalid_policy(text, "Dead letter target does not exist.")
@@ -87,7 +89,9 @@ def check_dead_letters(tx: Tx, queue: Queue, changed: attributes.Attributes, giv
 
 
 def _write(tx: Tx, ctx: Context, queue: Queue, changed: attributes.Attributes) -> None:
-    text = attributes.write_settings(changed)
+    per_group = attributes.is_per_group(changed)
+    scope_changed_ms = queue.settings.scope_changed_ms if per_group == queue.settings.per_group else ctx.now_ms
+    text = attributes.write_settings(changed, scope_changed_ms)
     settings = attributes.read_settings(text)
     tx.run(
         Q.set_attributes, account=queue.account, region=queue.region, name=queue.name, settings=text, now=ctx.now_ms,

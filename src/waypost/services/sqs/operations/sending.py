@@ -164,6 +164,11 @@ def keep_fifo(tx: Tx, ctx: Context, queue: Queue, draft: Draft, message_id: str,
     """Keep a message unless it is a duplicate; answers the message id and sequence number, then the original's."""
     group_id, dedup_id = str(draft.group_id), str(draft.dedup_id)
     key = fifo.dedup_key(dedup_id, group_id, per_group=queue.settings.per_group)
+    if queue.settings.scope_changed_ms + DEDUP_MS > ctx.now_ms:
+        other = fifo.other_dedup_key(dedup_id, group_id, per_group=queue.settings.per_group)
+        earlier = tx.one(Q.find_dedup, storage=queue.storage, key=other, now=ctx.now_ms)
+        if earlier is not None:
+            return earlier[0], earlier[1]
     row_id = ctx.ids.row(ctx.now_ms)
     named: dict[str, Any] = {"storage": queue.storage, "key": key}
     new = tx.run(

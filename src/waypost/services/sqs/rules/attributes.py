@@ -55,6 +55,9 @@ FIFO_DEFAULTS = {
 KMS_DEFAULTS = {"KmsDataKeyReusePeriodSeconds": "300"}
 """In force, and shown beside a KMS key."""
 
+_SCOPE_CHANGED = "waypost:DeduplicationScopeChanged"
+"""Kept beside the attributes and never shown: when the scope was last changed, in ms since the epoch."""
+
 _MANAGED_KEY = re.compile(r"alias/aws/sqs|arn:aws[a-z-]*:kms:([a-z0-9-]+):(\d{12}):alias/aws/sqs")
 """The one KMS key that every account has: the one that AWS manages for SQS. Its ARN names a region and an account."""
 
@@ -85,6 +88,8 @@ class Settings(NamedTuple):
     """Deduplicates by content where no id is given."""
     per_group: bool
     """Deduplicates within a message group."""
+    scope_changed_ms: int
+    """When that was last changed; 0: never."""
 
 
 @lru_cache(maxsize=4096)
@@ -103,13 +108,17 @@ def read_settings(text: str) -> Settings:
         redrive=parse_redrive(redrive) if redrive else None,
         allowance=parse_allowance(allowance) if allowance else None,
         content_based=given.get("ContentBasedDeduplication") == "true",
-        per_group=given.get("DeduplicationScope") == "messageGroup",
+        per_group=is_per_group(given),
+        scope_changed_ms=int(given.pop(_SCOPE_CHANGED, 0)),
     )
 
 
-def write_settings(attributes: Attributes) -> str:
+def write_settings(attributes: Attributes, scope_changed_ms: int = 0) -> str:
     """The text that a queue's row keeps: all attributes but the policy, which has a column of its own."""
-    return json.dumps({name: value for name, value in attributes.items() if name != "Policy"}, separators=(",", ":"))
+    kept = {name: value for name, value in attributes.items() if name != "Policy"}
+    if scope_changed_ms:
+        kept[_SCOPE_CHANGED] = str(scope_changed_ms)
+    return json.dumps(kept, separators=(",", ":"))
 
 
 def shown(attributes: Attributes, *, fifo: bool) -> dict[str, str]:
@@ -118,6 +127,11 @@ def shown(attributes: Attributes, *, fifo: bool) -> dict[str, str]:
     if "KmsMasterKeyId" not in full and KMS_DEFAULTS.items() <= full.items():
         del full["KmsDataKeyReusePeriodSeconds"]
     return full
+
+
+def is_per_group(attributes: Attributes) -> bool:
+    """Whether a FIFO queue deduplicates within a message group."""
+    return attributes.get("DeduplicationScope") == "messageGroup"
 
 
 def wants_fifo(given: Attributes) -> bool:

@@ -32,6 +32,11 @@ def dedup_key(dedup_id: str, group_id: str, *, per_group: bool) -> str:
     return f"{group_id} {dedup_id}" if per_group else dedup_id
 
 
+def other_dedup_key(dedup_id: str, group_id: str, *, per_group: bool) -> str:
+    """The same under the other scope: an id keeps the scope it was sent with until it is forgotten."""
+    return dedup_key(dedup_id, group_id, per_group=not per_group)
+
+
 def sequence_number(sequence: int) -> str:
     """As clients see it: twenty digits, in the order of the numbers."""
     return str(_SEQUENCE_OFFSET + sequence)

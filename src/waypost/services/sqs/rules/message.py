@@ -19,6 +19,7 @@ _NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 """Letters and digits are those of any script: AWS takes ``attr.1øßä``, recorded, though its documentation says less."""
 _RESERVED = re.compile(r"(aws|amazon)\.", re.IGNORECASE)
 _TYPE = re.compile(r"(String|Number|Binary)(\..+)?", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NUMBER_DIGITS_MAX = 38
 _NUMBER_EXPONENTS = (-128, 126)
 
@@ -27,7 +28,9 @@ TRACE_HEADER = "AWSTraceHeader"
 SYSTEM_ATTRIBUTES = frozenset([
     "All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp",
     "SequenceNumber", "MessageDeduplicationId", "MessageGroupId", "AWSTraceHeader", "DeadLetterQueueSourceArn",
+    "SqsManagedSseEnabled",
 ])  # fmt: skip
+"""What a receiver can ask for. The last is in the model's list, though no message has it."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, dict[str, str]]).decode
@@ -107,12 +110,15 @@ def _check_value(name: str, value: Mapping[str, Any], kind: str) -> int:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
+    text = text.strip()
+    if _NUMBER.fullmatch(text) is None:
         return False
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return False  # its exponent has too many digits
     low, high = _NUMBER_EXPONENTS
-    return number.is_finite() and len(number.as_tuple().digits) <= _NUMBER_DIGITS_MAX and (
+    return len(number.as_tuple().digits) <= _NUMBER_DIGITS_MAX and (
         number.is_zero() or low <= number.adjusted() <= high
     )  # fmt: skip
 

@@ -8,7 +8,8 @@ from waypost.aws.errors import AwsError
 from waypost.services.sqs import errors
 from waypost.services.sqs.limits import REDRIVE_RECEIVES_MAX, REDRIVE_SOURCES_MAX
 
-_MEMBERS = ("deadLetterTargetArn", "maxReceiveCount")
+_MEMBERS = ("maxReceiveCount", "deadLetterTargetArn")
+"""In the order in which AWS misses them: https://github.com/ansible-collections/community.aws/issues/2321 ."""
 _PERMISSIONS = ("allowAll", "denyAll", "byQueue")
 
 
