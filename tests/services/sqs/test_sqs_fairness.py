@@ -102,7 +102,7 @@ def test_handles_with_a_storage_and_without_are_both_read() -> None:
     plain, placed = receipt.Receipt(1, 2, 3, 4, True), receipt.Receipt(1, 2, 3, 4, False, 5)
     assert receipt.read(receipt.write(plain)) == plain
     assert receipt.read(receipt.write(placed)) == placed
-    assert receipt.read("EAAAAAAAAAABAAAAAAAAAAIAAAAAAAAAAwAAAAT82qhU") == plain._replace(has_body_row=False)
+    assert receipt.read("EAAAAAAAAAABAAAAAAAAAAIAAAAAAAAAAwAAAAQy18A/") == plain._replace(has_body_row=False)
     assert receipt.read("") is receipt.read("AAAA") is receipt.read("AAAAAAAA") is None
 
 
@@ -169,13 +169,12 @@ def test_a_queue_without_groups_has_no_lanes_and_is_not_sampled(world: World) ->
 
 def test_a_tenant_among_many_is_not_noisy(world: World) -> None:
     url = world.queue()
-    for round_ in range(4):
-        for group in range(12):
-            fill(world, url, f"g{group}", 5)
-        for _ in range(6):
-            assert len(world.receive(url)) == 10
-            world.pass_s(0.5)
-        assert lanes(world) == [], round_
+    for number in range(480):
+        world.send(url, MessageGroupId=f"g{number % 24}")
+    for _ in range(40):
+        assert len(world.receive(url)) == 10
+        world.pass_s(0.5)
+        assert lanes(world) == []
 
 
 def test_of_several_noisy_tenants_the_one_with_the_fewest_in_flight_comes_first(world: World) -> None:
@@ -321,7 +320,7 @@ def test_a_noisy_tenant_is_noisy_again(world: World) -> None:
     world.receive(url)
     assert lanes(world) == [("noisy", False)]
     fill(world, url, "noisy", 120)
-    for _ in range(3):
+    for _ in range(4):
         world.receive(url)
     world.send(url, "quiet", MessageGroupId="quiet")
     assert ("noisy", True) in lanes(world)

@@ -34,6 +34,12 @@ class Counts(NamedTuple):
 
 def count(tx: Tx, ctx: Context, queue: Queue) -> Counts:
     """Count a queue's messages now; on the store that nodes share a large number may be some seconds old."""
+    found = [_count(tx, ctx, queue._replace(storage=storage)) for storage in queue.storages]
+    return found[0] if len(found) == 1 else Counts(*map(sum, zip(*found, strict=True)))
+
+
+def _count(tx: Tx, ctx: Context, queue: Queue) -> Counts:
+    """The same of one storage."""
     key = ("sqs.counts", queue.storage)
     remembered: tuple[int, Counts] | None = tx.memo.get(key)
     if remembered is not None and 0 <= ctx.now_ms - remembered[0] < remembered[1].all // limits.COUNT_ROWS_PER_MS:
@@ -71,7 +77,7 @@ def room(tx: Tx, ctx: Context, queue: Queue, wanted: int) -> int:
     key = ("sqs.room", queue.id)
     known: _Room = tx.memo.get(key) or _Room(0, 0)
     if known.left < wanted and ctx.now_ms >= known.until_ms:
-        left = max(0, limits.IN_FLIGHT_MAX - _in_flight(tx, ctx, queue))
+        left = max(0, limits.IN_FLIGHT_MAX - in_flight(tx, ctx, queue))
         if left < wanted:
             known = _Room(left, ctx.now_ms + limits.IN_FLIGHT_PAUSE_MS)
         else:
@@ -90,7 +96,8 @@ def freed(tx: Tx, queue: Queue) -> None:
         tx.wake(queue.wake_key)
 
 
-def _in_flight(tx: Tx, ctx: Context, queue: Queue) -> int:
+def in_flight(tx: Tx, ctx: Context, queue: Queue) -> int:
+    """How many messages are received and hidden now, in all storages."""
     oldest = oldest_kept(ctx.now_ms, queue.settings.retention_ms)
-    row = tx.one(Q.count_in_flight, storage=queue.storage, now=ctx.now_ms, oldest=oldest)
-    return 0 if row is None else int(row[0])
+    rows = [tx.one(Q.count_in_flight, storage=each, now=ctx.now_ms, oldest=oldest) for each in queue.storages]
+    return sum(row[0] for row in rows if row is not None)

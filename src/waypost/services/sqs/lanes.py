@@ -22,6 +22,7 @@ from typing import Any
 
 from waypost.service import Again, Context, Job, JobResult
 from waypost.services.sqs import floor
+from waypost.services.sqs.counts import in_flight
 from waypost.services.sqs.jobs import schedule_purge
 from waypost.services.sqs.limits import (
     LANE_HEAD,
@@ -123,7 +124,7 @@ def judge(tx: Tx, ctx: Context, queue: Queue) -> Queue:
         return queue
     if known is None:
         known = _Watch(Sample(now_ms, {}, 0), None, {}, now_ms + fairness.LOOK_MS)
-    total = _in_flight(tx, ctx, queue) if known.past is None else known.total
+    total = in_flight(tx, ctx, queue) if known.past is None else known.total
     sample = _sample(tx, ctx, queue, fairness.one_of(total))
     past = fairness.remember(known.past, sample)
     empty = {lane.group_id for lane in queue.lanes if not sample.groups.get(lane.group_id)}
@@ -135,12 +136,6 @@ def judge(tx: Tx, ctx: Context, queue: Queue) -> Queue:
     if not noisy and not (queue.lanes and closing):
         return queue
     return _arrange(tx, ctx, queue, _Plan(tx, ctx, queue, noisy, rested, closing=closing))
-
-
-def _in_flight(tx: Tx, ctx: Context, queue: Queue) -> int:
-    oldest = oldest_kept(ctx.now_ms, queue.settings.retention_ms)
-    rows = [tx.one(Q.count_in_flight, storage=each, now=ctx.now_ms, oldest=oldest) for each in queue.storages]
-    return sum(row[0] for row in rows if row is not None)
 
 
 def _sample(tx: Tx, ctx: Context, queue: Queue, one_of: int) -> Sample:
