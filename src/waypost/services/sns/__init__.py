@@ -59,13 +59,14 @@ SERVICE = Service(
             "that cannot be fail alone here."
         ),
         "PutDataProtectionPolicy": (
-            "The policy is checked, kept and shown, so that topics that have one can be moved here; no message is looked "
-            "into, so nothing is audited, masked or denied. AWS no longer offers message data protection to new customers."
+            "The policy is checked, kept and shown, so that topics that have one can be moved here; no message is "
+            "looked into, so nothing is audited, masked or denied. AWS no longer offers message data protection to new "
+            "customers."
         ),
         "SetSubscriptionAttributes": (
-            "A ReplayPolicy's EndingPoint cannot be in the future. AWS limits replays at a time to a number that it does "
-            "not publish; here all of a FIFO topic's hundred subscriptions can have one. A DeliveryPolicy retries web "
-            "servers only, as on AWS. SubscriptionRoleArn is refused with the protocol that it belongs to, firehose."
+            "A ReplayPolicy's EndingPoint cannot be in the future. AWS limits replays at a time to a number that it "
+            "does not publish; here all of a FIFO topic's hundred subscriptions can have one. A DeliveryPolicy retries "
+            "web servers only, as on AWS. SubscriptionRoleArn is refused with the protocol it belongs to, firehose."
         ),
         "SetTopicAttributes": f"{_REFUSED} Changes hold from the next request on.",
         "Subscribe": (

@@ -4,6 +4,10 @@
 SELECT id, revision, settings, confirmed, pending, filtered FROM sns_topic
 WHERE account = :account AND region = :region AND name = :name;
 
+-- name: see_topic : again, after a wait in which a replay may have reached the present
+SELECT id, revision, settings, confirmed, pending, filtered FROM sns_topic
+WHERE account = :account AND region = :region AND name = :name;
+
 -- name: list_audience : who gets what is published now; those with a replay under way, or ended for good, do not
 SELECT s.id, s.uuid, s.topic_arn, s.account, s.protocol, s.endpoint, s.settings
 FROM sns_subscription AS s LEFT JOIN sns_replay AS r ON r.topic = s.topic AND r.subscription = s.id
