@@ -196,7 +196,10 @@ def publish(message: str) -> tuple[str, str, dict[str, Any]]:
 
 
 async def replaying(world: World) -> Job:
-    """A topic with one archived message, and the job of a replay that has just been asked for."""
+    """A topic with archived messages, and the job of a replay that has just been asked for.
+
+    Both nodes have published to it since, so that they know whom it delivers to: nobody.
+    """
     await fifo(world, ArchivePolicy='{"MessageRetentionPeriod":"1"}')
     shown = await world.nodes[0].call("sns", "GetTopicAttributes", TopicArn=FIFO)
     start = shown["Attributes"]["BeginningArchiveTime"]
@@ -204,6 +207,8 @@ async def replaying(world: World) -> Job:
     await world.nodes[0].call(*publish("first")[:2], **publish("first")[2])
     policy = json.dumps({"PointType": "Timestamp", "StartingPoint": start})
     await subscribed(world, FIFO, "standard", ReplayPolicy=policy)
+    await world.nodes[0].call(*publish("third")[:2], **publish("third")[2])
+    await world.nodes[1].call(*publish("fourth")[:2], **publish("fourth")[2])
     (row,) = sql(
         world.nodes[0].store,
         "SELECT id, kind, key, account, region, run_at, attempts, payload FROM job WHERE kind = 'sns.replay'",
@@ -223,7 +228,7 @@ async def test_a_replay_that_ends_misses_nothing(world: World, times: int) -> No
     )  # fmt: skip
     assert done is None
     assert "SequenceNumber" in answer
-    assert sorted(await received(world, "standard")) == ["first", "second"]
+    assert sorted(await received(world, "standard")) == ["first", "fourth", "second", "third"]
 
 
 async def test_a_replay_waits_for_who_is_publishing(world: World) -> None:
@@ -237,4 +242,4 @@ async def test_a_replay_waits_for_who_is_publishing(world: World) -> None:
     )  # fmt: skip
     assert done is None
     assert "SequenceNumber" in answer
-    assert sorted(await received(world, "standard")) == ["first", "second"]
+    assert sorted(await received(world, "standard")) == ["first", "fourth", "second", "third"]
