@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -117,6 +117,19 @@ class QueueMachine(RuleBasedStateMachine):
             in_flight = sum(one.visible_ms > self.now_ms and one.receives > 0 for one in kept)
             assert self.world.counts(url) == (visible, in_flight, len(kept) - visible - in_flight)
 
+    def forget(self) -> None:
+        """What a purge forgets besides messages."""
+
+    @precondition(lambda self: self.sent > 3)
+    @rule()
+    def purge(self) -> None:
+        try:
+            self.world("PurgeQueue", QueueUrl=self.url)
+        except AwsError:
+            return  # less than a minute after the last
+        self.oracle.kept = [one for one in self.oracle.kept if one.dead]
+        self.forget()
+
     @precondition(lambda self: any(one.dead for one in self.oracle.kept))
     @rule()
     def empty_the_dead_letter_queue(self) -> None:
@@ -177,14 +190,24 @@ class StandardMachine(QueueMachine):
         self.world("ChangeMessageVisibility", QueueUrl=self.url, ReceiptHandle=handle, VisibilityTimeout=seconds)
         one.visible_ms = self.now_ms + seconds * 1_000
 
-    @precondition(lambda self: self.sent > 3)
-    @rule()
-    def purge(self) -> None:
-        try:
-            self.world("PurgeQueue", QueueUrl=self.url)
-        except AwsError:
-            return  # less than a minute after the last
-        self.oracle.kept = [one for one in self.oracle.kept if one.dead]
+
+class Remembered(NamedTuple):
+    """A deduplication id that was accepted."""
+
+    id: str
+    group: str | None
+    """None: it is the whole queue's."""
+    expires_ms: int
+    original: str
+
+
+class Attempt(NamedTuple):
+    """A receive that may be tried again."""
+
+    expires_ms: int
+    hidden_until_ms: int
+    got: list[tuple[Kept, int, str]]
+    """Each message with its receive and its handle."""
 
 
 class FifoMachine(QueueMachine):
@@ -194,7 +217,20 @@ class FifoMachine(QueueMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.remembered: dict[str, tuple[int, str]] = {}
+        self.remembered: list[Remembered] = []
+        self.attempts: dict[str, Attempt] = {}
+        self.delay_s = 0
+        self.per_group = False
+
+    def forget(self) -> None:
+        self.remembered.clear()
+        self.attempts.clear()
+
+    @rule(delay_s=st.sampled_from([0, 0, 3]), per_group=st.booleans())
+    def change_the_queue(self, delay_s: int, per_group: bool) -> None:
+        self.delay_s, self.per_group = delay_s, per_group
+        changed = {"DelaySeconds": str(delay_s), "DeduplicationScope": "messageGroup" if per_group else "queue"}
+        self.world("SetQueueAttributes", QueueUrl=self.url, Attributes=changed)
 
     @rule(group=st.sampled_from("abc"), dedup=st.none() | st.sampled_from("xyz"), large=st.booleans())
     def send(self, group: str, dedup: str | None, large: bool) -> None:
@@ -202,12 +238,18 @@ class FifoMachine(QueueMachine):
         body = f"{self.sent}" + "x" * (3_000 if large else 0)
         key = dedup or str(self.sent)
         sent = self.world.send(self.url, body, MessageGroupId=group, MessageDeduplicationId=key)
-        expires_ms, original = self.remembered.get(key, (0, ""))
-        if expires_ms > self.now_ms:
-            assert sent["MessageId"] == original
+        originals = {
+            one.original
+            for one in self.remembered
+            if one.id == key and one.group in (None, group) and one.expires_ms > self.now_ms
+        }
+        if originals:
+            assert sent["MessageId"] in originals
             return
-        self.remembered[key] = (self.now_ms + DEDUP_MS, sent["MessageId"])
-        self.oracle.kept.append(Kept(sent["MessageId"], body, self.now_ms, self.now_ms, group))
+        scope = group if self.per_group else None
+        self.remembered.append(Remembered(key, scope, self.now_ms + DEDUP_MS, sent["MessageId"]))
+        visible_ms = self.now_ms + self.delay_s * 1_000
+        self.oracle.kept.append(Kept(sent["MessageId"], body, self.now_ms, visible_ms, group))
 
     def ready(self, group: str) -> list[Kept]:
         """The messages of a group that may be delivered, in order; what is dead is buried on the way."""
@@ -218,11 +260,48 @@ class FifoMachine(QueueMachine):
             found.append(one)
         return found
 
-    @rule(most=st.integers(1, 10), visibility_s=st.sampled_from([None, 0, 1, 30]))
-    def receive(self, most: int, visibility_s: int | None) -> None:
-        more = {} if visibility_s is None else {"VisibilityTimeout": visibility_s}
+    @rule(
+        most=st.integers(1, 10), visibility_s=st.sampled_from([None, 0, 1, 30]),
+        attempt=st.none() | st.sampled_from("pq"),
+    )  # fmt: skip
+    def receive(self, most: int, visibility_s: int | None, attempt: str | None) -> None:
+        more: dict[str, Any] = {} if visibility_s is None else {"VisibilityTimeout": visibility_s}
+        if attempt is not None:
+            more["ReceiveRequestAttemptId"] = attempt
+        visibility_s = VISIBILITY_S if visibility_s is None else visibility_s
         self.world.work(all_queues=True)  # an expired message holds its group back until it is cleaned away
         messages = self.world.receive(self.url, most, AttributeNames=["All"], **more)
+        if attempt is not None and (earlier := self.repeated(attempt)) is not None:
+            assert [message["ReceiptHandle"] for message in messages] == [handle for _, _, handle in earlier.got]
+            hidden_until_ms = self.now_ms + visibility_s * 1_000
+            for one, _, _ in earlier.got:
+                one.visible_ms = hidden_until_ms
+            self.attempts[attempt] = earlier._replace(hidden_until_ms=hidden_until_ms)
+            return
+        self.check_groups(messages, most, visibility_s)
+        if attempt is not None and messages:
+            kept = {one.message_id: one for one in self.oracle.kept}
+            got = [(kept[message["MessageId"]], message["ReceiptHandle"]) for message in messages]
+            self.attempts[attempt] = Attempt(
+                self.now_ms + DEDUP_MS,
+                self.now_ms + visibility_s * 1_000,
+                [(one, one.receives, handle) for one, handle in got],
+            )
+
+    def repeated(self, attempt: str) -> Attempt | None:
+        """The earlier receive of that name, where none of its messages has changed since."""
+        earlier = self.attempts.get(attempt)
+        if earlier is None or min(earlier.expires_ms, earlier.hidden_until_ms) <= self.now_ms:
+            return None
+        alive = self.oracle.alive(self.now_ms)
+        unchanged = all(
+            any(one is other for other in alive)
+            and (one.receives, one.visible_ms) == (receives, earlier.hidden_until_ms)
+            for one, receives, _ in earlier.got
+        )
+        return earlier if unchanged else None
+
+    def check_groups(self, messages: list[dict[str, Any]], most: int, visibility_s: int) -> None:
         taken: dict[str, list[dict[str, Any]]] = {}
         for message in messages:
             taken.setdefault(message["Attributes"]["MessageGroupId"], []).append(message)
@@ -247,7 +326,7 @@ class FifoMachine(QueueMachine):
                 expected.append(one)
             assert [message["MessageId"] for message in got] == [one.message_id for one in expected]
             for one, message in zip(expected, got, strict=True):
-                self.delivered(one, message, VISIBILITY_S if visibility_s is None else visibility_s)
+                self.delivered(one, message, visibility_s)
 
     def is_buried(self, one: Kept) -> bool:
         rows = sql(
