@@ -113,7 +113,7 @@ class Server:
             return {} if reason is None else {"Reason": reason}
 
         def retire(_tx: Tx, _ctx: Context, request: Params) -> Params:
-            self.runtimes.retire(request["FunctionArn"])
+            self.runtimes.retire(request["FunctionArn"], request.get("Version"))
             return {}
 
         return Service("runtimes", "", {"waypost:Missing": missing, "waypost:Retire": retire})

@@ -339,9 +339,9 @@ class Runtimes:
                 return
             self._drop(oldest)
 
-    def retire(self, arn: str) -> None:
-        """Forget the environments of a function: idle ones end now, busy ones when they are done."""
-        for fleet in [fleet for key, fleet in self._fleets.items() if key[0] == arn]:
+    def retire(self, arn: str, version: str | None = None) -> None:
+        """Forget the environments of a function, or of one version: idle ones end now, busy ones when they are done."""
+        for fleet in [fleet for key, fleet in self._fleets.items() if key[0] == arn and version in (None, key[1])]:
             self._retire(fleet)
 
     def retire_all(self) -> None:

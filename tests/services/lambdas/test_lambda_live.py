@@ -166,6 +166,34 @@ def test_a_node_function(lambda_: Any, deploy: Any, role: str) -> None:
     assert json.load(answer["Payload"]) == {"twice": 42, "name": "node"}
 
 
+def test_versions_and_an_alias_run_what_they_name(lambda_: Any, deploy: Any) -> None:
+    answer = "def handler(event, context): return ['{}', context.function_version, context.invoked_function_arn]"
+    deploy("versioned", answer.format("old"), Publish=True)
+    lambda_.get_waiter("published_version_active").wait(FunctionName="versioned", Qualifier="1", WaiterConfig=WAIT)
+    lambda_.update_function_code(FunctionName="versioned", ZipFile=packed(answer.format("new")))
+    lambda_.get_waiter("function_updated_v2").wait(FunctionName="versioned", WaiterConfig=WAIT)
+    alias = lambda_.create_alias(FunctionName="versioned", Name="live", FunctionVersion="1")
+
+    def run(**qualifier: str) -> tuple[Any, str]:
+        done = lambda_.invoke(FunctionName="versioned", **qualifier)
+        return json.load(done["Payload"]), done["ExecutedVersion"]
+
+    arn = alias["AliasArn"].removesuffix(":live")
+    for _ in range(2):
+        assert run() == (["new", "$LATEST", arn], "$LATEST")
+        assert run(Qualifier="1") == (["old", "1", f"{arn}:1"], "1")
+        assert run(Qualifier="live") == (["old", "1", f"{arn}:live"], "1")
+    published = lambda_.publish_version(FunctionName="versioned")
+    assert published["Version"] == "2"
+    lambda_.update_alias(FunctionName="versioned", Name="live", FunctionVersion="2")
+    assert run(Qualifier="live") == (["new", "2", f"{arn}:live"], "2")
+    assert lambda_.delete_alias(FunctionName="versioned", Name="live")["ResponseMetadata"]["HTTPStatusCode"] == 204
+    lambda_.delete_function(FunctionName="versioned", Qualifier="1")
+    with pytest.raises(ClientError) as error:
+        run(Qualifier="1")
+    assert refused(error) == ("ResourceNotFoundException", f"Function not found: {arn}:1", 404)
+
+
 def test_a_handler_that_raises(lambda_: Any, deploy: Any) -> None:
     name = deploy("fail", FAIL)
     answer = lambda_.invoke(FunctionName=name)

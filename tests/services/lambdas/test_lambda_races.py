@@ -178,7 +178,46 @@ async def a_role_changes_while_credentials_are_renewed(world: World) -> None:
     assert sessions[key] == ROLE[:-1] + "s"
 
 
+async def two_publish_what_one_changed(world: World) -> None:
+    await function(world)
+    publish = call("PublishVersion", FunctionName="f")
+    one, other = await race(world, publish, "last_version", publish)
+    assert (only(one)["Version"], only(other)["Version"]) == ("1", "1")
+    assert len(rows(world, "SELECT version FROM lambda_version")) == 1
+
+
+async def a_version_goes_while_an_alias_names_it(world: World) -> None:
+    await function(world)
+    await done(world, "PublishVersion", FunctionName="f")
+    name = call("CreateAlias", FunctionName="f", Name="live", FunctionVersion="1")
+    delete = call("DeleteFunction", FunctionName="f", Qualifier="1")
+    answers = await race(world, name, "get_version", delete)
+    assert list(map(code_of, answers)) == ["", "ResourceConflict"]
+
+
+async def a_function_goes_while_a_version_is_made(world: World) -> None:
+    await function(world)
+    await race(world, call("PublishVersion", FunctionName="f"), "last_version", DELETE)
+    assert rows(world, "SELECT version FROM lambda_version") == []
+
+
+async def an_alias_is_changed_twice(world: World) -> None:
+    await function(world)
+    await done(world, "PublishVersion", FunctionName="f")
+    made = await done(world, "CreateAlias", FunctionName="f", Name="live", FunctionVersion="1")
+    one, other = (
+        call("UpdateAlias", FunctionName="f", Name="live", Description=text, RevisionId=made["RevisionId"])
+        for text in "ab"
+    )
+    answers = await race(world, one, "find_alias", other)
+    assert list(map(code_of, answers)) == ["", "PreconditionFailed"]
+
+
 RACES = [
+    two_publish_what_one_changed,
+    a_version_goes_while_an_alias_names_it,
+    a_function_goes_while_a_version_is_made,
+    an_alias_is_changed_twice,
     two_parts_change_at_once,
     code_and_configuration_change_at_once,
     a_revision_is_changed_twice,

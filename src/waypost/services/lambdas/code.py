@@ -4,9 +4,27 @@ import hmac
 
 from waypost.service import Context, Job, Params
 from waypost.services.lambdas import errors
-from waypost.services.lambdas.operations.functions import Function
+from waypost.services.lambdas.function import latest
 from waypost.services.lambdas.queries import Q
 from waypost.store.store import Tx
+from waypost.work import jobs
+
+FORGET_CODE = "lambda.forget_code"
+FORGET_CODE_AFTER_MS = 3_600_000
+"""An invocation that began before an update may still start an environment of the old code."""
+
+
+def store_code(tx: Tx, sha256: str, content: bytes) -> None:
+    """Keep a zip under its digest (hex)."""
+    tx.send(Q.insert_code, sha256=sha256, zip=content)
+
+
+def forget_later(tx: Tx, ctx: Context, sha256: str) -> None:
+    """Promise to look, after a while, whether anybody still refers to a zip."""
+    jobs.enqueue(
+        tx, ctx, kind=FORGET_CODE, key=f"lambda:code:{sha256}", run_at_ms=ctx.now_ms + FORGET_CODE_AFTER_MS,
+        payload={"CodeSha256": sha256},
+    )  # fmt: skip
 
 
 def get_code(tx: Tx, code_sha256: str) -> bytes:
@@ -22,12 +40,14 @@ def download_code(tx: Tx, ctx: Context, request: Params) -> Params:
 
     Account and region of the context are those of the link. Raises ResourceNotFoundException for every mismatch.
     """
-    row = tx.one(Q.get_function, account=ctx.account, region=ctx.region, name=request["FunctionName"])
+    whose = {"account": ctx.account, "region": ctx.region, "name": request["FunctionName"]}
+    row = tx.one(Q.get_function, **whose)
     if row is not None:
-        function = Function(*row)
+        function, sha256 = latest(row), request["CodeSha256"]
         opened = hmac.compare_digest(function.code_token.encode(), request["Token"].encode())
-        if opened and function.code_sha256 == request["CodeSha256"]:
-            return {"ZipFile": get_code(tx, function.code_sha256)}
+        has = function.code_sha256 == sha256 or tx.one(Q.version_of_code, sha256=sha256, **whose) is not None
+        if opened and has:
+            return {"ZipFile": get_code(tx, sha256)}
     raise errors.resource_not_found()
 
 

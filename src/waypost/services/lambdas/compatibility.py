@@ -9,7 +9,7 @@ _CODE = {
     "S3Bucket": _ZIP, "S3Key": _ZIP, "S3ObjectVersion": _ZIP, "S3ObjectStorageMode": _ZIP, "ImageUri": _ZIP,
     "SourceKMSKeyArn": "code is not encrypted with customer keys",
 }  # fmt: skip
-_VERSIONS = {"Publish": "versions are not built yet", "PublishTo": "versions are not built yet"}
+_VERSIONS = {"PublishTo": "there are no capacity providers"}
 
 _CONFIGURATION = {
     "VpcConfig.SubnetIds": "functions run on this host's network",
@@ -48,6 +48,7 @@ REFUSES: Mapping[str, Mapping[str, str]] = {
         "CodeSigningConfigArn": "code is not signed",
         "TenancyConfig": _LATER,
     },
+    "PublishVersion": _VERSIONS,
     "UpdateFunctionCode": {**_CODE, **_VERSIONS},
     "UpdateFunctionConfiguration": _CONFIGURATION,
     "Invoke": {
@@ -69,7 +70,7 @@ NOTES: Mapping[str, str] = {
         "unreceived."
     ),
     "AddPermission": "Kept and answered; nothing is decided by resource policies yet.",
-    "ListVersionsByFunction": "Versions cannot be published yet: there is $LATEST.",
+    "CreateAlias": "Of two versions one is drawn for each request.",
     "GetFunctionCodeSigningConfig": "Code signing is refused, so no function has a configuration.",
     "Invoke": (
         "An event that fails three times, or for six hours finds no free environment, is dropped with a line in the "

@@ -32,6 +32,8 @@ POLICY_BYTES_MAX = 20_480
 
 FUNCTIONS_PAGE_MAX = 50
 """Items of one ListFunctions or ListVersionsByFunction page."""
+ALIASES_PAGE_MAX = 50
+"""Items of one ListAliases page."""
 MAPPINGS_PAGE_MAX = 100
 """Items of one ListEventSourceMappings page."""
 

@@ -2,50 +2,23 @@
 
 import base64
 import hashlib
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from waypost import arn
 from waypost.service import Context, Params
 from waypost.services.lambdas import errors
+from waypost.services.lambdas.code import forget_later, store_code
+from waypost.services.lambdas.function import Function, describe, find, latest, listed, lock, lock_latest, of_version
 from waypost.services.lambdas.limits import FUNCTIONS_PAGE_MAX
+from waypost.services.lambdas.operations.versions import check_revision, created, publish
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import archive, configuration, names
-from waypost.store.queries import Query
 from waypost.store.store import Tx
-from waypost.work import jobs
-
-FORGET_CODE = "lambda.forget_code"
-FORGET_CODE_AFTER_MS = 3_600_000
-"""An invocation that began before an update may still start an environment of the old code."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, str]).decode
-
-
-class Function(NamedTuple):
-    """A row of ``lambda_function``."""
-
-    id: int
-    name: str
-    revision: str
-    runtime: str
-    role: str
-    handler: str
-    description: str
-    timeout_s: int
-    memory_mb: int
-    ephemeral_mb: int
-    environment: str
-    architecture: str
-    log_group: str
-    code_sha256: str
-    code_size: int
-    code_token: str
-    modified: int
-    tags: str
 
 
 def create_function(tx: Tx, ctx: Context, request: Params) -> Params:
@@ -65,23 +38,21 @@ def create_function(tx: Tx, ctx: Context, request: Params) -> Params:
     function = _changed(
         Function(
             ctx.ids.row(ctx.now_ms), named.name, "", "", "", "", "", 3, 128, 512, "{}", "x86_64",
-            f"/aws/lambda/{named.name}", "", 0, ctx.ids.token(16), 0, _encode(tags).decode(),
+            f"/aws/lambda/{named.name}", "", 0, ctx.ids.token(16), 0, _encode(tags).decode(), "[]", "", None, 0,
+            names.LATEST,
         ),
         ctx, request, content,
     )  # fmt: skip
+    function = function._replace(function_id=function.id)
     _check_host(tx, ctx, function)
-    if not tx.run(Q.insert_function, account=ctx.account, region=ctx.region, **function._asdict()):
+    if not tx.run(Q.insert_function, account=ctx.account, region=ctx.region, **_columns(function, "reserved")):
         raise errors.conflict(f"Function already exist: {named.name}")
-    _store_code(tx, function.code_sha256, content)
+    store_code(tx, function.code_sha256, content)
+    if request.get("Publish"):
+        function, _ = publish(tx, ctx, function)
     for (uuid,) in tx.all(Q.mappings_of_function, account=ctx.account, region=ctx.region, function_name=named.name):
         tx.wake(f"lambda:mapping:{uuid}", 0)  # mappings outlive their function and go on with its namesake
-    answer = describe(ctx, function)
-    del answer["LastUpdateStatus"]
-    return answer | {
-        "State": "Pending",
-        "StateReason": "The function is being created.",
-        "StateReasonCode": "Creating",
-    }
+    return created(describe(ctx, function, function.version if request.get("Publish") else ""))
 
 
 def get_function(tx: Tx, ctx: Context, request: Params) -> Params:
@@ -96,7 +67,11 @@ def get_function(tx: Tx, ctx: Context, request: Params) -> Params:
         },
     }
     tags = _decode(function.tags)
-    return answer | {"Tags": tags} if tags else answer
+    if tags:
+        answer["Tags"] = tags
+    if function.reserved is not None:
+        answer["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved}
+    return answer
 
 
 def get_function_configuration(tx: Tx, ctx: Context, request: Params) -> Params:
@@ -112,42 +87,51 @@ def get_function_code_signing_config(tx: Tx, ctx: Context, request: Params) -> P
 
 
 def list_functions(tx: Tx, ctx: Context, request: Params) -> Params:
-    """A page of at most 50, in name order."""
+    """A page of at most 50, in name order; with ``FunctionVersion`` ALL every version is an item of its own."""
     limit = min(request.get("MaxItems", FUNCTIONS_PAGE_MAX), FUNCTIONS_PAGE_MAX)
-    after = _marker(request.get("Marker"))
-    rows = tx.all(Q.list_functions, account=ctx.account, region=ctx.region, after=after, limit=limit + 1)
-    qualifier = names.LATEST if request.get("FunctionVersion") == "ALL" else ""
-    page = [Function(*row) for row in rows[:limit]]
-    answer: Params = {"Functions": [_listed(ctx, function, qualifier) for function in page]}
-    if len(rows) > limit:
-        answer["NextMarker"] = base64.urlsafe_b64encode(page[-1].name.encode()).decode()
+    name, _, number = _marker(request.get("Marker")).partition(":")
+    whose = {"account": ctx.account, "region": ctx.region, "after": name, "limit": limit + 1}
+    found = [latest(row) for row in tx.all(Q.list_functions, **whose)]
+    every = request.get("FunctionVersion") == "ALL"
+    if every:
+        found += [of_version(row) for row in tx.all(Q.list_all_versions, number=int(number or 0), **whose)]
+        found.sort(key=_place)
+    page = found[:limit]
+    answer: Params = {"Functions": [listed(ctx, function, function.version if every else "") for function in page]}
+    if len(found) > limit:
+        last, place = _place(page[-1])
+        answer["NextMarker"] = base64.urlsafe_b64encode(f"{last}:{place}".encode()).decode()
     return answer
 
 
-def list_versions_by_function(tx: Tx, ctx: Context, request: Params) -> Params:
-    """Every version: as long as none can be published, that is ``$LATEST``."""
-    _, function = find(tx, ctx, request)
-    return {"Versions": [_listed(ctx, function, names.LATEST)]}
+def _place(function: Function) -> tuple[str, int]:
+    """Where a version stands in a list of all: $LATEST first."""
+    return function.name, 0 if function.version == names.LATEST else int(function.version)
 
 
 def update_function_code(tx: Tx, ctx: Context, request: Params) -> Params:
-    """Replace the code; with ``DryRun``, only say what would be."""
-    _, function = find(tx, ctx, request, Q.lock_function)
-    _check_revision(function, request)
+    """Replace the code; with ``DryRun``, only say what would be. With ``Publish``, freeze it as a version."""
+    function = lock_latest(tx, ctx, request)
+    check_revision(function, request)
     content = _zip(request)
     changed = _changed(function, ctx, request, content)
     _check_host(tx, ctx, changed)
     if not request.get("DryRun"):
-        _store_code(tx, changed.code_sha256, content)
+        store_code(tx, changed.code_sha256, content)
         _save(tx, changed)
-        _forget_code(tx, ctx, function.code_sha256, unless=changed.code_sha256)
+        if function.code_sha256 != changed.code_sha256:
+            forget_later(tx, ctx, function.code_sha256)
+        if request.get("Publish"):
+            version, made = publish(tx, ctx, changed)
+            answer = describe(ctx, version, version.version)
+            return created(answer) if made else answer
     return _updating(describe(ctx, changed))
 
 
 def update_function_configuration(tx: Tx, ctx: Context, request: Params) -> Params:
     """Change what the request names; environments of the old configuration retire."""
-    _, function = find(tx, ctx, request, Q.lock_function)
-    _check_revision(function, request)
+    function = lock_latest(tx, ctx, request)
+    check_revision(function, request)
     _check_configuration(tx, ctx, request)
     changed = _changed(function, ctx, request)
     _check_host(tx, ctx, changed)
@@ -156,71 +140,60 @@ def update_function_configuration(tx: Tx, ctx: Context, request: Params) -> Para
 
 
 def delete_function(tx: Tx, ctx: Context, request: Params) -> Params:
-    """Delete the function and its policy. Its event source mappings stay, as on AWS, and wait for a namesake."""
-    if request.get("Qualifier") == names.LATEST:
+    """Delete the function with its versions, aliases and policies; or, with a qualifier, one version.
+
+    Event source mappings stay, as on AWS, and wait for a namesake. A version that is not there is no error (measured
+    on AWS by others).
+    """
+    named, function = lock(tx, ctx, request)
+    if named.qualifier == names.LATEST:
         raise errors.invalid("$LATEST version cannot be deleted without deleting the function.")
-    named, function = find(tx, ctx, request, Q.lock_function)
+    if names.is_alias(named.qualifier):
+        raise errors.invalid("Deletion of aliases is not currently supported.")
+    retired: Params = {"FunctionArn": names.function_arn(ctx.account, ctx.region, function.name)}
     if named.qualifier:
-        raise errors.invalid("$LATEST version cannot be deleted without deleting the function.")
-    tx.send(Q.delete_function, id=function.id)
-    tx.send(Q.delete_policy, function_id=function.id)
-    _forget_code(tx, ctx, function.code_sha256)
-    ctx.calls.call(
-        tx, ctx, "runtimes", "waypost:Retire",
-        {"FunctionArn": names.function_arn(ctx.account, ctx.region, function.name)},
-    )  # fmt: skip
+        _delete_version(tx, ctx, function, named.qualifier)
+        retired["Version"] = named.qualifier
+    else:
+        _delete_all(tx, ctx, function)
+    ctx.calls.call(tx, ctx, "runtimes", "waypost:Retire", retired)
     return {"StatusCode": 204}
 
 
-def find(tx: Tx, ctx: Context, request: Params, query: Query = Q.get_function) -> tuple[names.Named, Function]:
-    """The function that ``FunctionName`` and ``Qualifier`` name; raises ResourceNotFoundException.
-
-    ``query`` may be the one that locks it.
-    """
-    named = names.resolve_latest(ctx.account, ctx.region, request["FunctionName"], request.get("Qualifier"))
-    row = tx.one(query, account=named.account, region=named.region, name=named.name)
+def _delete_version(tx: Tx, ctx: Context, function: Function, version: str) -> None:
+    naming = [row[0] for row in tx.all(Q.aliases_of_version, function_id=function.id, version=version)]
+    if naming:
+        raise errors.conflict(
+            f"Unable to delete version because the following aliases reference it: [{', '.join(naming)}]"
+        )
+    row = tx.one(
+        Q.get_version, account=ctx.account, region=ctx.region, name=function.name, version=names.number(version)
+    )
     if row is None:
-        raise errors.function_not_found(named.arn)
-    return named, Function(*row)
+        return
+    found = of_version(row)
+    tx.send(Q.delete_version, id=found.id)
+    tx.send(Q.delete_layer_uses, user_id=found.id)
+    tx.send(Q.delete_qualified_policy, function_id=function.id, qualifier=version)
+    tx.send(Q.delete_event_config, function_id=function.id, qualifier=version)
+    for sha256 in {found.code_sha256, *(layer[2] for layer in found.layer_list)}:
+        forget_later(tx, ctx, sha256)
 
 
-def describe(ctx: Context, function: Function, qualifier: str = "") -> Params:
-    """A function's configuration as AWS shows it."""
-    text = names.function_arn(ctx.account, ctx.region, function.name)
-    runtime_version = hashlib.sha256(function.runtime.encode()).hexdigest()
-    answer: Params = {
-        "FunctionName": function.name,
-        "FunctionArn": names.qualified(text, qualifier),
-        "Runtime": function.runtime,
-        "Role": function.role,
-        "Handler": function.handler,
-        "CodeSize": function.code_size,
-        "Description": function.description,
-        "Timeout": function.timeout_s,
-        "MemorySize": function.memory_mb,
-        "LastModified": _timestamp(function.modified),
-        "CodeSha256": base64.b64encode(bytes.fromhex(function.code_sha256)).decode(),
-        "Version": names.LATEST,
-        "TracingConfig": {"Mode": "PassThrough"},
-        "RevisionId": function.revision,
-        "State": "Active",
-        "LastUpdateStatus": "Successful",
-        "PackageType": "Zip",
-        "Architectures": [function.architecture],
-        "EphemeralStorage": {"Size": function.ephemeral_mb},
-        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "RuntimeVersionConfig": {"RuntimeVersionArn": f"arn:aws:lambda:{ctx.region}::runtime:{runtime_version}"},
-        "LoggingConfig": {"LogFormat": "Text", "LogGroup": function.log_group},
-    }
-    variables = _decode(function.environment)
-    return answer | {"Environment": {"Variables": variables}} if variables else answer
-
-
-def _listed(ctx: Context, function: Function, qualifier: str) -> Params:
-    # Lists leave the state out: AWS has them read it from the function itself.
-    answer = describe(ctx, function, qualifier)
-    del answer["State"], answer["LastUpdateStatus"]
-    return answer
+def _delete_all(tx: Tx, ctx: Context, function: Function) -> None:
+    rows = tx.all(Q.codes_of_versions, account=ctx.account, region=ctx.region, name=function.name)
+    unused = {function.code_sha256, *(layer[2] for layer in function.layer_list), *(row[1] for row in rows)}
+    for user_id in [function.id, *(row[0] for row in rows)]:
+        unused |= {row[0] for row in tx.all(Q.layer_uses, user_id=user_id)}
+        tx.send(Q.delete_layer_uses, user_id=user_id)
+    tx.send(Q.delete_function, id=function.id)
+    tx.send(Q.delete_policy, function_id=function.id)
+    tx.send(Q.delete_qualified_policies, function_id=function.id)
+    tx.send(Q.delete_versions, function_id=function.id, account=ctx.account, region=ctx.region, name=function.name)
+    tx.send(Q.delete_aliases, function_id=function.id)
+    tx.send(Q.delete_event_configs, function_id=function.id)
+    for sha256 in sorted(unused):
+        forget_later(tx, ctx, sha256)
 
 
 def _updating(answer: Params) -> Params:
@@ -263,11 +236,6 @@ def _check_host(tx: Tx, ctx: Context, function: Function) -> None:
         raise errors.invalid(f"Value {function.runtime} at 'runtime' cannot be run on this host: {reason}")
 
 
-def _check_revision(function: Function, request: Params) -> None:
-    if request.get("RevisionId") not in (None, function.revision):
-        raise errors.precondition_failed()
-
-
 def _zip(code: Params) -> bytes:
     content = code.get("ZipFile")
     if content is None:
@@ -300,32 +268,22 @@ def _changed(function: Function, ctx: Context, request: Params, content: bytes |
     return function._replace(**{name: value for name, value in changes.items() if value is not None})
 
 
+def _columns(function: Function, *without: str) -> dict[str, Any]:
+    """What lies in the row of ``lambda_function``."""
+    without = (*without, "function_id", "version")
+    return {name: value for name, value in function._asdict().items() if name not in without}
+
+
 def _save(tx: Tx, changed: Function) -> None:
-    kept = {"name", "code_token", "tags"}
-    tx.send(Q.update_function, **{name: value for name, value in changed._asdict().items() if name not in kept})
-
-
-def _store_code(tx: Tx, sha256: str, content: bytes) -> None:
-    tx.send(Q.insert_code, sha256=sha256, zip=content)
-
-
-def _forget_code(tx: Tx, ctx: Context, sha256: str, unless: str = "") -> None:
-    if sha256 != unless:
-        jobs.enqueue(
-            tx, ctx, kind=FORGET_CODE, key=f"lambda:code:{sha256}", run_at_ms=ctx.now_ms + FORGET_CODE_AFTER_MS,
-            payload={"CodeSha256": sha256},
-        )  # fmt: skip
-
-
-def _timestamp(at_ms: int) -> str:
-    at = datetime.fromtimestamp(at_ms // 1000, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}+0000"
+    tx.send(Q.update_function, **_columns(changed, "name", "code_token", "tags", "reserved"))
 
 
 def _marker(text: str | None) -> str:
     if not text:
         return ""
     try:
-        return base64.urlsafe_b64decode(text).decode()
+        marker = base64.urlsafe_b64decode(text).decode()
+        int(marker.partition(":")[2])
     except ValueError:
         raise errors.invalid("The marker is not one that this operation answered.") from None
+    return marker

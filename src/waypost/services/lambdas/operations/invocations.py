@@ -17,6 +17,7 @@ from waypost.runtimes.invocation import (
 )  # fmt: skip
 from waypost.service import Again, Context, Job, JobResult, Params, Perform
 from waypost.services.lambdas import errors
+from waypost.services.lambdas.function import find_alias
 from waypost.services.lambdas.limits import (
     ASYNC_AGE_MS_MAX,
     ASYNC_RETRY_DELAYS_MS,
@@ -27,7 +28,6 @@ from waypost.services.lambdas.limits import (
 )  # fmt: skip
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import names, payload
-from waypost.store.queries import Query
 from waypost.store.store import Tx
 from waypost.work import jobs
 
@@ -56,6 +56,10 @@ class _Runnable(NamedTuple):
     log_group: str
     credentials: str
     credentials_until: int
+    layers: str
+    reserved: int | None
+    reserved_sum: int | None
+    """What all functions of the account have reserved together."""
 
 
 class _Event(NamedTuple):
@@ -69,16 +73,16 @@ class _Event(NamedTuple):
 
 def invoke(tx: Tx, ctx: Context, request: Params) -> Params | Perform:
     """Run a function now, promise to run it, or only say that it could be run."""
-    named = names.resolve_latest(ctx.account, ctx.region, request["FunctionName"], request.get("Qualifier"))
+    named = names.resolve(ctx.account, ctx.region, request["FunctionName"], request.get("Qualifier"))
     invocation_type = request.get("InvocationType") or "RequestResponse"
     content = request.get("Payload") or b"{}"
     client_context = _client_context(request)
     if invocation_type == "DryRun":
-        _find(tx, named)
+        _find(tx, named, _version(tx, ctx, named))
         return {"StatusCode": 204}
     payload.check(content, invocation_type)
     if invocation_type == "Event":
-        _find(tx, named)
+        _find(tx, named, _version(tx, ctx, named))
         _accept(tx, ctx, named, content, client_context)
         return {"StatusCode": 202}
     call = _prepare(tx, ctx, named, _Event(content, ctx.request_id, client_context, ctx.trace))
@@ -112,7 +116,7 @@ def prepare_invoke(tx: Tx, ctx: Context, request: Params) -> Params:
 
     Answers ``{"Call": FunctionCall, "ExecutedVersion": str}`` for a ``Perform`` of the caller. Raises as Invoke does.
     """
-    named = names.resolve_latest(ctx.account, ctx.region, request["FunctionName"], request.get("Qualifier"))
+    named = names.resolve(ctx.account, ctx.region, request["FunctionName"], request.get("Qualifier"))
     content = request["Payload"]
     payload.check(content, "RequestResponse")
     event = _Event(
@@ -130,25 +134,42 @@ def call_with_batch(tx: Tx, ctx: Context, named: names.Named, content: bytes) ->
     return _prepare(tx, ctx, named, _Event(content, ctx.ids.uuid()))
 
 
-def _find(tx: Tx, named: names.Named, query: Query = Q.get_runnable) -> _Runnable:
-    row = tx.one(query, account=named.account, region=named.region, name=named.name)
+def _version(tx: Tx, ctx: Context, named: names.Named) -> str:
+    """The version that is to run: of an alias with weights, one that is drawn for this request."""
+    if not names.is_alias(named.qualifier):
+        return named.qualifier or names.LATEST
+    alias = find_alias(tx, named)
+    if alias is None:
+        raise errors.function_not_found(named.arn)
+    return alias.choose(ctx.ids.fraction()) if alias.other else alias.version
+
+
+def _find(tx: Tx, named: names.Named, version: str, *, lock: bool = False) -> _Runnable:
+    whose: dict[str, Any] = {"account": named.account, "region": named.region, "name": named.name}
+    if version == names.LATEST:
+        query = Q.lock_runnable if lock else Q.get_runnable
+    else:
+        query = Q.lock_runnable_version if lock else Q.get_runnable_version
+        whose["version"] = names.number(version)
+    row = tx.one(query, **whose)
     if row is None:
         raise errors.function_not_found(named.arn)
     return _Runnable(*row)
 
 
 def _prepare(tx: Tx, ctx: Context, named: names.Named, event: _Event) -> FunctionCall:
-    function = _find(tx, named)
+    version = _version(tx, ctx, named)
+    function = _find(tx, named, version)
     if _are_old(ctx, function):
-        function = _find(tx, named, Q.lock_runnable)
+        function = _find(tx, named, version, lock=True)
     credentials, until_ms = function.credentials, function.credentials_until
     if _are_old(ctx, function):
-        credentials, until_ms = _renew(tx, ctx, function)
+        credentials, until_ms = _renew(tx, ctx, function, version)
     text = names.function_arn(named.account, named.region, function.name)
     spec = FunctionSpec(
         arn=text,
         name=function.name,
-        version=names.LATEST,
+        version=version,
         # A running environment cannot refresh its credentials: it retires when they are renewed.
         revision=f"{function.revision}/{until_ms}",
         runtime=function.runtime,
@@ -179,7 +200,7 @@ def _are_old(ctx: Context, function: _Runnable) -> bool:
     return ctx.now_ms > function.credentials_until - CREDENTIALS_S * 500
 
 
-def _renew(tx: Tx, ctx: Context, function: _Runnable) -> tuple[str, int]:
+def _renew(tx: Tx, ctx: Context, function: _Runnable, version: str) -> tuple[str, int]:
     try:
         answer = ctx.calls.call(
             tx, ctx, "sts", "waypost:IssueCredentials",
@@ -196,7 +217,8 @@ def _renew(tx: Tx, ctx: Context, function: _Runnable) -> tuple[str, int]:
         }
     ).decode()
     until_ms = ctx.now_ms + CREDENTIALS_S * 1_000
-    tx.send(Q.renew_credentials, id=function.id, credentials=credentials, until=until_ms)
+    query = Q.renew_credentials if version == names.LATEST else Q.renew_version_credentials
+    tx.send(query, id=function.id, credentials=credentials, until=until_ms)
     return credentials, until_ms
 
 

@@ -9,8 +9,8 @@ from waypost.aws.errors import AwsError
 from waypost.ids import is_uuid
 from waypost.service import Context, Params
 from waypost.services.lambdas import errors
+from waypost.services.lambdas.function import Function, get
 from waypost.services.lambdas.limits import MAPPINGS_PAGE_MAX
-from waypost.services.lambdas.operations.functions import Function
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import configuration, mapping, names
 from waypost.store.queries import Query
@@ -147,12 +147,10 @@ def describe(ctx: Context, found: Mapping, state: str = "") -> Params:
 
 def _function(tx: Tx, ctx: Context, text: str) -> tuple[names.Named, Function]:
     named = names.resolve(ctx.account, ctx.region, text)
-    row = None
-    if named.qualifier in ("", names.LATEST):
-        row = tx.one(Q.get_function, account=named.account, region=named.region, name=named.name)
-    if row is None:
+    function = get(tx, named)
+    if function is None:
         raise errors.invalid("Function does not exist")
-    return named, Function(*row)
+    return named, function
 
 
 def _changed(found: Mapping, ctx: Context, request: Params) -> Mapping:

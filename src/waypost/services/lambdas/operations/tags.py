@@ -7,7 +7,8 @@ import msgspec
 from waypost import arn
 from waypost.service import Context, Params
 from waypost.services.lambdas import errors
-from waypost.services.lambdas.operations import functions, mappings
+from waypost.services.lambdas.function import lock
+from waypost.services.lambdas.operations import mappings
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import configuration, names
 from waypost.store.queries import Query
@@ -51,5 +52,5 @@ def _find(
         raise errors.resource_not_found()
     if parsed.resource.count(":") > 1:
         raise errors.invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")
-    _, function = functions.find(tx, ctx, {"FunctionName": resource}, of_function)
+    _, function = lock(tx, ctx, {"FunctionName": resource}, of_function)
     return Q.tag_function, function.id, _decode(function.tags)

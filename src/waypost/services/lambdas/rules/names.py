@@ -8,6 +8,7 @@ from waypost.services.lambdas import errors
 from waypost.services.lambdas.limits import NAME_MAX
 
 LATEST = "$LATEST"
+_DIGITS_MAX = 9
 
 _NAME = re.compile(
     r"(?:arn:aws[a-zA-Z-]*:lambda:)?(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):)?(?:(?P<account>\d{12}):)?(?:function:)?"
@@ -76,12 +77,14 @@ def resolve(account: str, region: str, text: str, qualifier: str | None = None) 
     return named
 
 
-def resolve_latest(account: str, region: str, text: str, qualifier: str | None = None) -> Named:
-    """The same, for a function of which only ``$LATEST`` exists."""
-    named = resolve(account, region, text, qualifier)
-    if named.qualifier not in ("", LATEST):
-        raise errors.function_not_found(named.arn)
-    return named
+def is_alias(qualifier: str) -> bool:
+    """Whether a qualifier is the name of an alias: neither $LATEST nor a version's number, nor none at all."""
+    return qualifier not in ("", LATEST) and not qualifier.isdecimal()
+
+
+def number(qualifier: str) -> int:
+    """A version's number; -1 for digits that no version has."""
+    return int(qualifier) if len(qualifier) <= _DIGITS_MAX and not qualifier.startswith("0") else -1
 
 
 def mapping_uuid(text: str) -> str | None:
