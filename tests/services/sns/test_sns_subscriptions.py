@@ -75,6 +75,10 @@ def test_the_same_endpoint_is_subscribed_once(world: World):
         ("sms", "invalid-number", "Invalid SMS endpoint: invalid-number"),
         ("http", "https://example.com", "Invalid parameter: Endpoint must match the specified protocol"),
         ("https", "ftp://example.com", "Invalid parameter: Endpoint must match the specified protocol"),
+        *(
+            ("http", f"http://{rest}", "Invalid parameter: Unreachable endpoint")
+            for rest in ("", "/x", "me:secret@/x", "a b", "[bad", "x:port", "x:0", "x:99999", "x/\x7f")
+        ),
         ("email", "nobody", "Invalid parameter: Email address"),
         ("lambda", QUEUE, "Invalid parameter: Lambda endpoint ARN"),
         ("application", QUEUE, "Invalid parameter: Application endpoint arn invalid"),
@@ -526,9 +530,9 @@ def test_a_deleted_topic_leaves_nothing_that_ended(world: World):
         ("http://me@example.com/x", "http://me@example.com/x"),
         ("http://me:secret@example.com/x:y@z", "http://me:****@example.com/x:y@z"),
         ("http://me:se@cr:et@example.com:8080", "http://me:****@example.com:8080"),
-        ("http://:s@example.com?a=b@c", "http://:****@example.com?a=b@c"),
+        ("http://:s@example.com/?a=b@c", "http://:****@example.com/?a=b@c"),
         ("http://example.com:80/@x", "http://example.com:80/@x"),
-        ("http://me:secret@[bad", "http://me:****@[bad"),
+        ("http://me:secret@[::1]/x", "http://me:****@[::1]/x"),
     ],
 )
 def test_lists_hide_passwords(world: World, endpoint: str, listed: str):

@@ -426,6 +426,10 @@ def test_permissions_are_statements_of_the_policy(world: World):
         world.says("AddPermission", **{**request, "Label": "three"}, ActionName=["Nonsense"])
         == "Invalid parameter: Policy statement action out of service scope!"
     )
+    for wanting in ("Label", "AWSAccountId", "ActionName"):
+        asked = {"Label": "three", "AWSAccountId": [OTHER], "ActionName": ["Publish"]}
+        asked[wanting] = type(asked[wanting])()
+        assert world.says("AddPermission", TopicArn=topic, **asked) == f"Invalid parameter: {wanting}"
     for label in ("one", "two", "nobody"):
         world("RemovePermission", TopicArn=topic, Label=label)
     policy = json.loads(world.topic_attributes(topic)["Policy"])

@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from waypost import arn
 from waypost.aws.errors import AwsError
@@ -116,8 +117,7 @@ def checked_endpoint(protocol: str, endpoint: str, *, fifo: bool) -> str:
         raise errors.invalid("Endpoint")
     match protocol:
         case "http" | "https":
-            if not endpoint.startswith(f"{protocol}://"):
-                raise errors.invalid("Endpoint must match the specified protocol")
+            _check_url(endpoint, protocol)
         case "email" | "email-json":
             if not _EMAIL.fullmatch(endpoint) or not endpoint.isprintable():
                 raise errors.invalid("Email address")
@@ -134,6 +134,19 @@ def checked_endpoint(protocol: str, endpoint: str, *, fifo: bool) -> str:
 
 
 _NO_APPLICATION = "Application endpoint arn invalid"
+
+
+def _check_url(url: str, protocol: str) -> None:
+    if not url.startswith(f"{protocol}://"):
+        raise errors.invalid("Endpoint must match the specified protocol")
+    try:
+        parts = urlsplit(url)
+        reachable = bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:
+        reachable = False
+    if not reachable:
+        # What AWS says of a server that it cannot reach; here only of what no server can be.
+        raise errors.invalid("Unreachable endpoint")
 
 
 def _check_queue(endpoint: str, *, fifo: bool) -> None:

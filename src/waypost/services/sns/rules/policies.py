@@ -120,6 +120,12 @@ def _check_action(action: Any) -> None:
 
 def add_permission(policy: str, topic_arn: str, label: str, accounts: Sequence[str], actions: Sequence[str]) -> str:
     """The policy with one more statement, as AddPermission writes it; raises ``AwsError`` in SNS's words."""
+    if not label:
+        raise errors.invalid("Label")
+    if not actions:
+        raise errors.invalid("ActionName")
+    if not accounts:
+        raise errors.invalid("AWSAccountId")
     for account in accounts:
         if not _ACCOUNT.fullmatch(account):
             raise errors.invalid("AWSAccountId")
