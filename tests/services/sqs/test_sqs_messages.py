@@ -350,6 +350,12 @@ def test_a_batch_answers_for_each_entry(world: World) -> None:
     assert "Successful" not in world("DeleteMessageBatch", QueueUrl=url, Entries=entries[1:])
 
 
+def test_a_batch_may_be_a_mebibyte(world: World) -> None:
+    url = world.queue()
+    entries = [{"Id": "a", "MessageBody": "x" * 1_048_575}, {"Id": "b", "MessageBody": "y"}]
+    assert len(world("SendMessageBatch", QueueUrl=url, Entries=entries)["Successful"]) == 2
+
+
 def test_visibility_changes_in_batches(world: World) -> None:
     url = world.queue()
     for _ in range(2):

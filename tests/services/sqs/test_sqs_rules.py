@@ -165,6 +165,7 @@ def text(value: str, data_type: str = "String") -> dict[str, str]:
     [
         ("a.b-c_9", text("x")),
         ("n", text("-1.5e10", "Number")),
+        ("n", text("1" * 38, "Number")),
         ("n", text(" +.5", "Number")),
         ("n", text("9.9E126", "Number")),
         ("n", text("1e-128", "Number")),
