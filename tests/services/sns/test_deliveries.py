@@ -12,8 +12,10 @@ from tests.outside import Request, WebServer, certificate
 from tests.services.sns.carrier import ACCOUNT, BASE, REGION, Carrier, policy
 from tests.stores import KINDS
 
+from waypost.services.sns.deliveries.web import judge
 from waypost.services.sns.limits import COUNTS_GATHERED_MAX
 from waypost.work.admission import CALLS_MAX
+from waypost.work.perform import HttpFailed
 from waypost.work.runner import release
 
 
@@ -287,6 +289,21 @@ async def test_an_endpoint_that_is_away_gets_it_when_it_is_back(carrier: Carrier
     await carrier.pass_s(20)
     assert json.loads(back.requests[0].body)["Message"] == "patience"
     await back.close()
+
+
+async def test_nobody_is_told_a_password(
+    carrier: Carrier, web: WebServer, topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither by the log nor by the page that counts deliveries."""
+    arn = await carrier.subscribe(topic, "http", web.url.replace("://", "://kay:secret@"))
+    web.usual = 404
+    await carrier.publish(topic)
+    assert "http://kay:****@127.0.0.1" in caplog.text
+    shown = await carrier("waypost:DeliveryStatus", TopicArn=topic)
+    assert shown["Subscriptions"][0]["SubscriptionArn"] == arn
+    assert "secret" not in caplog.text + str(shown)
+    failed = judge(HttpFailed("cannot use http://kay:secret@[::1]/x now"))
+    assert (failed.error, failed.again) == ("cannot use http://kay:****@[::1]/x now", True)
 
 
 @pytest.mark.parametrize("raw", ["true", "false"])

@@ -37,13 +37,14 @@ async def test_a_reader_is_asked_confirms_and_reads(carrier: Carrier, box: MailB
     (asked,) = box.mails
     assert (asked.sender, asked.recipients) == ("sns@example.com", [KAY])
     assert asked.message["Subject"] == "AWS Notification - Subscription Confirmation"
-    assert asked.message["From"].addresses[0].display_name == "Häuser"
+    assert asked.message["From"].addresses[0].display_name == "AWS Notifications"
     (link,) = re.findall(r"http://\S+", asked.message.get_content())
     assert link.startswith(f"{BASE}/?Action=ConfirmSubscription&TopicArn={topic}&Token=")
     answer = await carrier("ConfirmSubscription", TopicArn=topic, Token=link.rpartition("=")[2])
     message_id = await carrier.publish(topic, "Grüße\n.\nend", Subject="S")
     mail = box.mails[1].message
     assert (mail["Subject"], mail["To"], mail["Message-ID"]) == ("S", KAY, f"<{message_id}@example.com>")
+    assert mail["From"].addresses[0].display_name == "Häuser"
     assert mail["Date"].datetime.timestamp() == carrier.clock.now_ms() // 1_000
     text = mail.get_content().replace("\r\n", "\n")
     assert text.startswith("Grüße\n.\nend\n\n--\n")

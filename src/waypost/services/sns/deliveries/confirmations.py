@@ -103,15 +103,14 @@ class _ToEndpoint:
 
     def prepare(self, tx: Tx, ctx: Context) -> HttpPost | SendMail | Note:
         asked, document = self._asked, self._document()
-        display_name = self._topic.settings.display_name
         if asked.protocol == "email":
             write = letters.confirmation if asked.kind == CONFIRMATION else letters.unsubscribed
-            return mails.mail(tx, ctx, asked.endpoint, write(display_name, document), asked.message_id)
+            return mails.mail(tx, ctx, asked.endpoint, write(document), asked.message_id)
         known = msgspec.structs.replace(ctx, base_url=asked.base)
         signed = signing.sign(tx, known, document, self._topic.settings.signature_version)
         if asked.protocol == "email-json":
             subject = letters.CONFIRM_SUBJECT if asked.kind == CONFIRMATION else letters.UNSUBSCRIBED_SUBJECT
-            letter = letters.document(display_name, subject, envelope.write(signed))
+            letter = letters.document("", subject, envelope.write(signed))
             return mails.mail(tx, ctx, asked.endpoint, letter, asked.message_id)
         return web.post(
             asked.endpoint, asked.kind, envelope.write(signed), message_id=asked.message_id,

@@ -1,4 +1,7 @@
-"""E-mail: what SNS writes to the people behind an address."""
+"""E-mail: what SNS writes to the people behind an address.
+
+A topic's display name is the sender's of its messages, not of confirmations: CreateTopic's documentation says so.
+"""
 
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -9,7 +12,7 @@ from typing import NamedTuple
 from waypost.services.sns.rules.envelope import Document
 
 SENDER_NAME = "AWS Notifications"
-"""The sender's name where the topic has no display name."""
+"""The sender's name of confirmations, and of messages where the topic has no display name."""
 SUBJECT = "AWS Notification Message"
 CONFIRM_SUBJECT = "AWS Notification - Subscription Confirmation"
 UNSUBSCRIBED_SUBJECT = "AWS Notification - Unsubscribe Confirmation"
@@ -39,24 +42,24 @@ def document(display_name: str, subject: str | None, text: str) -> Letter:
     return Letter(display_name or SENDER_NAME, subject or SUBJECT, text)
 
 
-def confirmation(display_name: str, asked: Document) -> Letter:
+def confirmation(asked: Document) -> Letter:
     """Asks whether a reader wants a topic's messages."""
     text = (
         f"You have chosen to subscribe to the topic:\n{asked['TopicArn']}\n\n"
         "To confirm this subscription, click or visit the link below (If this was in error no action is necessary):\n"
         f"{asked['SubscribeURL']}\n\nPlease do not reply directly to this email.\n"
     )
-    return Letter(display_name or SENDER_NAME, CONFIRM_SUBJECT, text)
+    return Letter(SENDER_NAME, CONFIRM_SUBJECT, text)
 
 
-def unsubscribed(display_name: str, told: Document) -> Letter:
+def unsubscribed(told: Document) -> Letter:
     """Tells a reader that the subscription is gone, and how to have it back."""
     text = (
         f"Your subscription to the topic below has been deactivated:\n{told['TopicArn']}\n\n"
         "If this was not intended, click or visit the link below to subscribe again:\n"
         f"{told['SubscribeURL']}\n\nPlease do not reply directly to this email.\n"
     )
-    return Letter(display_name or SENDER_NAME, UNSUBSCRIBED_SUBJECT, text)
+    return Letter(SENDER_NAME, UNSUBSCRIBED_SUBJECT, text)
 
 
 def write(letter: Letter, *, sender: str, recipient: str, message_id: str, at_ms: int) -> bytes:

@@ -16,7 +16,7 @@ FIFO_SUFFIX = ".fifo"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PASSWORD = re.compile(r"^(\w+://[^/?#:@]*:)[^/?#]*@")
+_PASSWORD = re.compile(r"(\w+://[^/?#:@\s]*:)[^/?#\s]*@")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 PROTOCOLS = ("http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose")
@@ -171,9 +171,9 @@ def _check_arn(text: str, service: str, what: str) -> arn.Arn:
     return parsed
 
 
-def masked(url: str) -> str:
-    """A web server's address without its password, as lists and the log show it: ``https://me:****@example.com/x``."""
-    return _PASSWORD.sub(r"\1****@", url)
+def masked(text: str) -> str:
+    """Web servers' addresses without their passwords, as lists and logs show them: ``https://me:****@example.com/x``."""
+    return _PASSWORD.sub(r"\1****@", text)
 
 
 def queue_of(text: str) -> arn.Arn | None:
