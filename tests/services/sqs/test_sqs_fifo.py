@@ -391,6 +391,28 @@ def test_expired_messages_leave_their_group_free(world: World) -> None:
     assert world.bodies(url) == ["fresh"]
 
 
+@pytest.mark.parametrize("why", ["in flight", "delayed", "extended"])
+def test_what_expires_unseen_holds_its_group_no_longer(world: World, why: str) -> None:
+    """To the millisecond, and without the clean-up."""
+    url = world.fifo(MessageRetentionPeriod="60", DelaySeconds="100" if why == "delayed" else "0")
+    send(world, url, "old")
+    if why == "in flight":
+        assert len(world.receive(url, VisibilityTimeout=1_000)) == 1
+    elif why == "extended":
+        (message,) = world.receive(url)
+        change(world, url, message, 1_000)
+    world("SetQueueAttributes", QueueUrl=url, Attributes={"DelaySeconds": "0"})
+    world.pass_s(30)
+    send(world, url, "fresh")
+    world.pass_s(29.999)
+    parked = world.run("ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 20})
+    assert isinstance(parked, Park)
+    assert parked.retry_ms == world.now_ms + 1
+    world.pass_s(0.001)
+    assert world.bodies(url) == ["fresh"]
+    assert world.count("sqs_message") == 1
+
+
 # --- dead letters
 
 

@@ -13,7 +13,7 @@ from waypost.services.sqs.limits import CLAIM_ROUNDS_MAX
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.queue import Queue, find_arn
 from waypost.services.sqs.rules import fifo, redrive
-from waypost.services.sqs.rules.retention import oldest_kept
+from waypost.services.sqs.rules.retention import expires_ms, oldest_kept
 from waypost.store.store import Row, Tx
 
 
@@ -240,7 +240,8 @@ class _Groups:
         alive: list[Delivered] = []
         for _ in range(CLAIM_ROUNDS_MAX):
             rows = self._tx.all(Q.first_messages, storage=storage, group_id=group_id, head=head, limit=wanted)
-            rows = rows[len(alive) : fifo.deliverable([row[0] for row in rows], self._ctx.now_ms)]
+            visible_at = [0 if row[1] < self._oldest else row[0] for row in rows]  # what has expired hides nothing
+            rows = rows[len(alive) : fifo.deliverable(visible_at, self._ctx.now_ms)]
             kept = [message for row in rows if (message := self._sift(Delivered(*row[1:]))) is not None]
             alive += kept
             if len(kept) == len(rows):
@@ -251,7 +252,7 @@ class _Groups:
                 Q.claim_first_messages, storage=storage, group_id=group_id, first=alive[0].sequence,
                 last=alive[-1].sequence, now=self._ctx.now_ms, hidden_until=self._hidden_until_ms,
             )  # fmt: skip
-        else:
+        if not alive or expires_ms(alive[0].id, self._queue.settings.retention_ms) < self._hidden_until_ms:
             settle(self._tx, self._ctx, self._queue, group_id)
         return alive
 

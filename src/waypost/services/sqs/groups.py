@@ -11,6 +11,7 @@ from waypost.service import Context
 from waypost.services.sqs.floor import SKEW_MS
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.queue import Queue
+from waypost.services.sqs.rules.retention import expires_ms
 from waypost.store.store import Tx
 
 _EMPTY = 0
@@ -45,6 +46,7 @@ def hold(tx: Tx, queue: Queue, group_id: str) -> int:
 
 def enter(tx: Tx, ctx: Context, queue: Queue, group_id: str, row_id: int, visible_at_ms: int) -> int:
     """Take the next sequence number of a group: the row id, unless the group is ahead of the clock."""
+    visible_at_ms = min(visible_at_ms, expires_ms(row_id, queue.settings.retention_ms))
     if not tx.shared:
         row = tx.one(
             Q.enter_group, storage=queue.storage, group_id=group_id, sequence=row_id, available_at=visible_at_ms
@@ -105,7 +107,10 @@ def settle(tx: Tx, ctx: Context, queue: Queue, group_id: str) -> None:
     if tx.shared:
         free = _settle_shared(tx, ctx, queue, group_id)
     else:
-        row = tx.one(Q.settle_group, storage=queue.storage, group_id=group_id, now=ctx.now_ms)
+        row = tx.one(
+            Q.settle_group, storage=queue.storage, group_id=group_id, now=ctx.now_ms,
+            retention=queue.settings.retention_ms,
+        )  # fmt: skip
         if row is not None and row[0] < 0:
             tx.send(Q.delete_group, storage=queue.storage, group_id=group_id)
         free = row is not None and 0 <= row[0] <= ctx.now_ms
@@ -124,7 +129,9 @@ def _settle_shared(tx: Tx, ctx: Context, queue: Queue, group_id: str) -> bool:
     if first is None:
         settled = group._replace(available_at_ms=_EMPTY, head=group.sequence + 1)
     else:
-        settled = group._replace(available_at_ms=max(first[0], ctx.now_ms), head=first[1])
+        # One that expires while it is hidden holds the others back no longer than that.
+        free_ms = min(first[0], expires_ms(first[2], queue.settings.retention_ms))
+        settled = group._replace(available_at_ms=max(free_ms, ctx.now_ms), head=first[1])
     if settled != group:
         _put(tx, ctx, queue, settled)
     return _EMPTY < settled.available_at_ms <= ctx.now_ms

@@ -83,8 +83,7 @@ CLAIM_ROUNDS_MAX = 10
 CLEAN_BATCH_MAX = 500
 """Rows that background work deletes in one transaction."""
 EXPIRE_PAUSE_MS = 1_000
-"""Least time between two clean-ups of a queue's messages. None that has expired is received or counted meanwhile; one
-in flight may hold its FIFO group back for so long."""
+"""Least time between two clean-ups of a queue's messages. None that has expired is received or counted meanwhile."""
 FORGET_PAUSE_MS = 60_000
 """Least time between two clean-ups of deduplication ids and receive attempts, which are not looked at once expired."""
 GROUP_REST_MS = 60_000

@@ -142,9 +142,10 @@ WHERE storage = :storage AND group_id = (
   SELECT group_id FROM sqs_group WHERE storage = :storage AND available_at <= :now ORDER BY available_at LIMIT 1)
 RETURNING group_id;
 
--- name: settle_group [sqlite] : after its first message may have changed; one that is free is so from now on
+-- name: settle_group [sqlite] : after its first message may have changed; one that is free is so from now on; one whose
+-- first message expires while it is hidden is free then
 UPDATE sqs_group SET available_at = COALESCE((
-  SELECT CASE WHEN visible_at < :now THEN :now ELSE visible_at END FROM sqs_message
+  SELECT MAX(:now, MIN(visible_at, (id >> 20) + :retention)) FROM sqs_message
   WHERE storage = :storage AND group_id = :group_id AND sequence IS NOT NULL ORDER BY sequence LIMIT 1), -1)
 WHERE storage = :storage AND group_id = :group_id
 RETURNING available_at;
@@ -178,7 +179,7 @@ UPDATE sqs_group SET turn = :next_turn, sequence = :sequence, available_at = :av
 WHERE storage = :storage AND group_id = :group_id AND turn = :turn;
 
 -- name: first_of_group [postgres] : its first message
-SELECT visible_at, sequence FROM sqs_message
+SELECT visible_at, sequence, id FROM sqs_message
 WHERE storage = :storage AND group_id = :group_id AND sequence >= :head ORDER BY sequence LIMIT 1;
 
 -- name: next_available : when time alone brings a group
