@@ -16,7 +16,10 @@ from waypost.service import Service
 
 ROOT = Path(__file__).parents[1]
 NOTICE = "<!-- Generated from the code by `make docs`; edit the code, not this page. -->"
-TITLES = {"iam": "IAM", "lambda": "Lambda", "sns": "SNS", "sqs": "SQS", "states": "Step Functions", "sts": "STS"}
+TITLES = {
+    "iam": "IAM", "lambda": "Lambda", "logs": "CloudWatch Logs", "sns": "SNS", "sqs": "SQS", "states": "Step Functions",
+    "sts": "STS",
+}  # fmt: skip
 
 
 def configuration() -> str:

@@ -26,7 +26,7 @@ from waypost.runtimes.install import default_folder
 from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionThrottled, RuntimeMissing
 from waypost.runtimes.logs import FunctionLogs
 from waypost.service import Context, Params, Service
-from waypost.services import iam, lambdas, sns, sqs, states, sts
+from waypost.services import iam, lambdas, logs, sns, sqs, states, sts
 from waypost.services.lambdas.code import get_code
 from waypost.services.sts.sessions import resolve
 from waypost.store.migrate import newest_schema
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SERVICES: tuple[Service, ...] = (
-    iam.SERVICE, lambdas.SERVICE, sns.SERVICE, sqs.SERVICE, states.SERVICE, sts.SERVICE,
+    iam.SERVICE, lambdas.SERVICE, logs.SERVICE, sns.SERVICE, sqs.SERVICE, states.SERVICE, sts.SERVICE,
 )  # fmt: skip
 LOCAL = "local"
 """The owner of leases on the embedded store: one server at a time holds the folder."""

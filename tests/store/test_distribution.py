@@ -28,6 +28,8 @@ BY = {
     "states_activity_task": "activity",
     "sts_session": "access_key",
     "lambda_code": "sha256",
+    "logs_stream": "group_id",
+    "logs_batch": "group_id",
 }
 """Tables by the column that says on which database a row lies."""
 

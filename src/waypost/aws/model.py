@@ -150,6 +150,8 @@ class Overlay(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
     """Member of an exception shape > its value for the sender's and the receiver's faults, where none is given."""
     error_root: str = ""
     """The root element of a REST-XML error."""
+    validation_code: str = ""
+    """The error code where a request breaks the model; empty: that of the framework."""
     types_only: bool = False
     """Whether the service words the rest of its validation itself."""
     unchecked: dict[str, tuple[str, ...]] = {}

@@ -25,7 +25,8 @@ def compile_validator(service: Service, ref: Ref | None) -> Callable[[dict[str, 
     check = _Compiler(service).structure(service.shape(ref))
     if check is None:
         return None
-    code = "ValidationError" if service.wire == "query" else "ValidationException"
+    code = service.overlay.validation_code
+    code = code or ("ValidationError" if service.wire == "query" else "ValidationException")
 
     def validate(params: dict[str, Any]) -> None:
         errors: Errors = []

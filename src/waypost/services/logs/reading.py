@@ -1,0 +1,200 @@
+"""Events of a group in the order of their times, read from rows that overlap.
+
+The order is that of FilterLogEvents: by time, then by ingestion (the row's id), then by the place in the put. Rows come
+in the order of their oldest events (backward: of their newest); an event may be given out once every row that is not
+read yet begins after it. Where one stands is a gap between events (``rules/pages.Place``), not an event: what is
+written meanwhile falls on one side of it or the other, and is seen once.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from waypost.services.logs.limits import (
+    EVENTS_PAGE_BYTES_MAX,
+    READ_BYTES_MAX,
+    READ_ROWS,
+    ROW_SPAN_MS_MAX,
+    SCANNED_EVENTS_MAX,
+    SCANNED_ROWS_MAX,
+)
+from waypost.services.logs.queries import Q
+from waypost.services.logs.rules.names import EVERY, Range
+from waypost.services.logs.rules.pages import BEGINNING, Place
+from waypost.services.logs.rules.rows import size_of, unpack
+from waypost.store.store import Row, Tx
+
+NEVER_MS = 99_999_999_999_999
+"""After every event: fourteen digits, as tokens have them."""
+_LAST_ID = (1 << 63) - 1
+
+
+Accept = Callable[[str], bool]
+"""Whether a message is wanted."""
+
+
+class Found(NamedTuple):
+    """An event where it lies."""
+
+    at_ms: int
+    row: int
+    number: int
+    message: str
+    ingested_ms: int
+    stream: str
+
+    @property
+    def place(self) -> Place:
+        """The gap before it."""
+        return Place(self.at_ms, self.row, self.number)
+
+
+class Span(NamedTuple):
+    """Which events are wanted: ``since_ms <= time < until_ms``."""
+
+    since_ms: int
+    until_ms: int
+
+
+class Page(NamedTuple):
+    """What a read found, in the order in which it was read."""
+
+    events: list[Found]
+    place: Place
+    """Where it stopped: the next read goes on there, in the same direction."""
+    ended: bool
+    """Whether nothing more is there now."""
+
+
+class Source:
+    """The rows of one stream, or of all streams of a group."""
+
+    def __init__(self, group: int, stream: tuple[int, str] | None = None, names: Range = EVERY) -> None:
+        """``stream``: its id and name; without one ``names`` says which streams' events are wanted."""
+        self._group = group
+        self._stream = stream
+        self._names = names
+        self._after: tuple[int, int, int] | None = None
+        self._limit, self._limit_max = READ_ROWS
+        self.horizon_ms: int | None = None
+        """Unread rows begin (backward: end) there or beyond; None: nothing was read yet."""
+        self.ended = False
+
+    def read(self, tx: Tx, place: Place, span: Span, *, forward: bool) -> list[Row]:
+        """The next rows: edge, other edge, id, ingestion, bytes, events or None, name of the stream."""
+        if self._after is None:
+            # No event before the place is in a row that began more than a row's span before it.
+            first = (max(place.at_ms, span.since_ms) - ROW_SPAN_MS_MAX - 1, _LAST_ID, _LAST_ID)
+            last = (min(place.at_ms, span.until_ms) + ROW_SPAN_MS_MAX + 1, 0, 0)
+            self._after = first if forward else last
+        since = max(place.at_ms, span.since_ms) if forward else span.since_ms
+        until = span.until_ms if forward else min(place.at_ms + 1, span.until_ms)
+        edge, other, row = self._after
+        bounds = {"group_id": self._group, "id": row, "since": since, "until": until, "limit": self._limit}
+        bounds |= {"first": edge, "last": other} if forward else {"last": edge, "first": other}
+        if self._stream is None:
+            query = Q.read_group if forward else Q.read_group_back
+            rows = tx.all(query, low=self._names.low, high=self._names.high, **bounds)
+        else:
+            query = Q.read_stream if forward else Q.read_stream_back
+            rows = [(*found, self._stream[1]) for found in tx.all(query, stream=self._stream[0], **bounds)]
+        if len(rows) < self._limit:
+            self.ended = True
+        if rows:
+            self._after = rows[-1][:3]
+            self.horizon_ms = rows[-1][0]
+            largest = max(1, sum(found[4] for found in rows) // len(rows))
+            self._limit = max(1, min(self._limit * 2, self._limit_max, READ_BYTES_MAX // largest))
+        return rows
+
+
+class _Reader:
+    """One read: what is wanted, what was read ahead, and what came out."""
+
+    def __init__(self, span: Span, place: Place, wanted: int, accept: Accept | None, *, forward: bool) -> None:
+        self._span = span
+        self._accept = accept
+        self._wanted = wanted
+        self._forward = forward
+        self._ahead: list[Found] = []
+        self._bytes = 0
+        self.scanned = 0
+        self.rows = 0
+        self.place = place
+        self.events: list[Found] = []
+        self.full = False
+
+    def take(self, rows: Sequence[Row]) -> None:
+        """Read rows ahead."""
+        self.rows += len(rows)
+        since_ms, until_ms = self._span
+        place, forward = self.place, self._forward
+        for _, _, row, ingested_ms, _, packed, stream in rows:
+            if packed is None:
+                continue
+            for index, (at_ms, message) in enumerate(zip(*unpack(packed), strict=True)):
+                if since_ms <= at_ms < until_ms and ((at_ms, row, index) >= place) == forward:
+                    self._ahead.append(Found(at_ms, row, index, message, ingested_ms, stream))
+        self._ahead.sort(reverse=not forward)
+
+    def give(self, horizon_ms: int | None) -> None:
+        """Give out what comes before every unread row, as far as the page goes."""
+        given = 0
+        for event in self._ahead:
+            if horizon_ms is not None and (event.at_ms >= horizon_ms if self._forward else event.at_ms <= horizon_ms):
+                break
+            if self._accept is None or self._accept(event.message):
+                size = size_of(event.message)
+                if self.events and self._bytes + size > EVENTS_PAGE_BYTES_MAX:
+                    self.full = True
+                    break
+                self.events.append(event)
+                self._bytes += size
+            given += 1
+            self.scanned += 1
+            self.place = event.place._replace(number=event.number + 1) if self._forward else event.place
+            if len(self.events) == self._wanted or self.scanned >= SCANNED_EVENTS_MAX:
+                self.full = True
+                break
+        del self._ahead[:given]
+        if not self.full and not self._ahead and horizon_ms is not None:
+            self._pass(horizon_ms)
+
+    def _pass(self, horizon_ms: int) -> None:
+        """Nothing lies between the last event and the rows that are not read yet."""
+        there = Place(horizon_ms, 0, 0) if self._forward else Place(horizon_ms + 1, 0, 0)
+        self.place = max(self.place, there) if self._forward else min(self.place, there)
+
+    @property
+    def holds(self) -> bool:
+        return bool(self._ahead)
+
+
+def read(
+    tx: Tx, sources: Sequence[Source], span: Span, place: Place, wanted: int, *,
+    forward: bool, accept: Accept | None = None,
+) -> Page:  # fmt: skip
+    """A page of events: those after ``place``, or backward those before it, that ``accept`` takes."""
+    reader = _Reader(span, place, wanted, accept, forward=forward)
+    while True:
+        unread = [source for source in sources if not source.ended]
+        first = next((source for source in unread if source.horizon_ms is None), None)
+        if first is None:
+            edges = [source.horizon_ms for source in unread if source.horizon_ms is not None]
+            horizon_ms = (min(edges) if forward else max(edges)) if edges else None
+            reader.give(horizon_ms)
+            if reader.full or not unread:
+                return Page(reader.events, reader.place, not unread and not reader.holds)
+            if reader.rows >= SCANNED_ROWS_MAX and reader.place != place:
+                return Page(reader.events, reader.place, ended=False)
+            first = next(source for source in unread if source.horizon_ms == horizon_ms)
+        reader.take(first.read(tx, place, span, forward=forward))
+
+
+def start(span: Span, *, forward: bool) -> Place:
+    """Where a read without a token begins."""
+    return BEGINNING._replace(at_ms=min(max(0, span.since_ms if forward else span.until_ms), NEVER_MS))
+
+
+def shown(event: Found) -> dict[str, Any]:
+    """As GetLogEvents answers it."""
+    return {"timestamp": event.at_ms, "message": event.message, "ingestionTime": event.ingested_ms}

@@ -1,0 +1,68 @@
+"""Tokens of pages, and ids of events: where one stands among events, as text that clients hand back unread."""
+
+import base64
+import binascii
+import re
+from typing import Any, NamedTuple
+
+import msgspec
+
+from waypost.services.logs import errors
+from waypost.services.logs.limits import TOKEN_LIFE_MS
+
+
+class Place(NamedTuple):
+    """A gap between events: before the event of this time, row and place in it."""
+
+    at_ms: int
+    row: int
+    number: int
+
+
+BEGINNING = Place(0, 0, 0)
+_STREAM_TOKEN = re.compile(r"(?P<way>[fb])/3(?P<at>\d{14})(?P<row>\d{19})(?P<number>\d{22})/s", re.ASCII)
+
+
+def event_id(place: Place) -> str:
+    """An event's id: 56 digits, in the order of the events."""
+    return f"3{place.at_ms:014d}{place.row:019d}{place.number:022d}"
+
+
+def stream_token(place: Place, *, forward: bool) -> str:
+    """A token of GetLogEvents: what comes after the place, or before it."""
+    return f"{'f' if forward else 'b'}/{event_id(place)}/s"
+
+
+def read_stream_token(token: str) -> tuple[Place, bool]:
+    """A place, and whether it goes on forward from there. Raises ``AwsError``."""
+    found = _STREAM_TOKEN.fullmatch(token)
+    if found is None:
+        raise errors.invalid_token()
+    return Place(int(found["at"]), int(found["row"]), int(found["number"])), found["way"] == "f"
+
+
+class _Token(msgspec.Struct, array_like=True):
+    about: str
+    made_ms: int
+    place: list[Any]
+
+
+def write(about: str, now_ms: int, *place: Any) -> str:
+    """A token for the page after ``place`` of the listing ``about``, which names all that the request asked for."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(_Token(about, now_ms, list(place)))).decode()
+
+
+def read(token: str | None, about: str, now_ms: int, *types: type) -> list[Any] | None:
+    """The place in a token, None without one. Raises ``AwsError`` for a foreign, altered or expired one."""
+    if token is None:
+        return None
+    try:
+        found = msgspec.json.decode(base64.urlsafe_b64decode(token.encode("ascii")), type=_Token)
+    except (binascii.Error, msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise errors.invalid_token() from error
+    fits = len(found.place) == len(types) and all(
+        type(part) is kind for part, kind in zip(found.place, types, strict=True)
+    )
+    if found.about != about or not fits or now_ms - found.made_ms > TOKEN_LIFE_MS:
+        raise errors.invalid_token()
+    return found.place
