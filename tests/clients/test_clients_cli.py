@@ -1,6 +1,8 @@
 """The AWS CLI against a running server: every command of SQS and of SNS."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from tests.clients.command_line import CommandLine
 from tests.conftest import LiveServer
 
 ACCOUNT = "000000000000"
+PAGE = Path(__file__).parents[2] / "docs/clients.md"
 POLICY = {
     "Version": "2012-10-17",
     "Statement": [{"Sid": "s", "Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}],
@@ -207,9 +210,10 @@ def topics(sns: CommandLine) -> None:
     sns("put-data-protection-policy", "--resource-arn", topic, "--data-protection-policy", protection)
     kept = sns("get-data-protection-policy", "--resource-arn", topic)["DataProtectionPolicy"]
     assert json.loads(kept) == json.loads(protection)
-    others = [sns("create-topic", "--name", f"cli-{number:03}")["TopicArn"] for number in range(101)]
-    first = sns("list-topics", "--max-items", "60")
+    others = [sns("create-topic", "--name", f"cli-{number}")["TopicArn"] for number in range(5)]
+    first = sns("list-topics", "--max-items", "4")
     rest = sns("list-topics", "--starting-token", first["NextToken"])
+    assert len(first["Topics"]) == 4
     listed = [one["TopicArn"] for page in (first, rest) for one in page["Topics"]]
     assert [one for one in listed if one in {topic, *others}] == sorted([topic, *others])
     for one in (topic, *others):
@@ -327,3 +331,16 @@ def test_the_program_itself(node: LiveServer, service: str, command: str, shown:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[shown].endswith(f"program-{service}")
+
+
+def test_the_pages_commands(node: LiveServer, tmp_path: Path) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    script = "set -euo pipefail\n" + "".join(blocks)
+    here = f"$(waypost env --port {node.url.rsplit(':', 1)[1]})"
+    assert "$(waypost env)" in script
+    done = subprocess.run(
+        ["bash", "-c", script.replace("$(waypost env)", here)], cwd=tmp_path, capture_output=True, text=True,
+        timeout=120, env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert '"Body": "lamp"' in done.stdout
