@@ -120,7 +120,12 @@ class Server:
 
     async def _invoke(self, call: FunctionCall) -> FunctionOutcome | FunctionThrottled | RuntimeMissing:
         # Functions reach the server where it listens, whatever name the caller used for it.
-        call = msgspec.structs.replace(call, endpoint_url=self.engine.base_url)
+        share = self.engine.share
+        call = msgspec.structs.replace(
+            call, endpoint_url=self.engine.base_url,
+            reserved=None if call.reserved is None else share(call.reserved),
+            unreserved=None if call.unreserved is None else share(call.unreserved),
+        )  # fmt: skip
         try:
             return await self.runtimes.invoke(call)
         except (FunctionThrottled, RuntimeMissing) as refused:

@@ -15,7 +15,7 @@ import pytest
 from tests.runtimes.hosting import Host, HurriedClock, Watched, hosted
 
 from waypost.clock import SystemClock
-from waypost.runtimes.invocation import FunctionThrottled, RuntimeMissing
+from waypost.runtimes.invocation import FunctionThrottled, ReservationThrottled, RuntimeMissing
 from waypost.testing.clock import VirtualClock
 
 GATED = """
@@ -94,6 +94,43 @@ async def test_beyond_the_limit_calls_are_throttled(host: Host, tmp_path_factory
         gate.open()
     await asyncio.gather(*running)
     assert who(await host.invoke(spec))[1] == 2
+
+
+@hosted()
+async def test_a_function_has_no_more_than_it_reserved(host: Host, tmp_path_factory):
+    gates = [Gate(tmp_path_factory.mktemp("gate")) for _ in range(3)]
+    latest, version = host.python(GATED), host.python(GATED, version="1")
+    other = host.python(GATED, name="other")
+    running = [
+        asyncio.ensure_future(host.invoke(latest, gates[0].event, reserved=2)),
+        asyncio.ensure_future(host.invoke(version, gates[1].event, reserved=2)),
+    ]
+    await host.saw(" has ", 2)
+    for spec in (latest, version):
+        with pytest.raises(ReservationThrottled) as error:
+            await host.invoke(spec, reserved=2)
+        assert error.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    # What others reserved is not theirs; what is reserved does not count against those that reserve nothing.
+    running.append(asyncio.ensure_future(host.invoke(other, gates[2].event, unreserved=1)))
+    await host.saw(" has ", 3)
+    with pytest.raises(FunctionThrottled) as throttled:
+        await host.invoke(other, unreserved=1)
+    assert throttled.value.reason == "ConcurrentInvocationLimitExceeded"
+    for gate in gates:
+        gate.open()
+    await asyncio.gather(*running)
+    await host.invoke(latest, reserved=2)
+    await host.invoke(other, unreserved=1)
+
+
+@hosted()
+async def test_nothing_reserved_runs_nothing(host: Host):
+    spec = host.python(GATED)
+    for _ in range(2):
+        with pytest.raises(ReservationThrottled):
+            await host.invoke(spec, reserved=0)
+    assert host.runtimes.environments == 0
+    await host.invoke(spec)
 
 
 @hosted(environments_max=2)

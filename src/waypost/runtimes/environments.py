@@ -5,19 +5,21 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from waypost.clock import Alarm, Clock
 from waypost.ids import Ids
 from waypost.runtimes import documents
 from waypost.runtimes.code import CodeFolder, CodeRefused, CodeStore, remove_tree
-from waypost.runtimes.environment import Environment, Invocation, LogSink, Place
+from waypost.runtimes.environment import Environment, Invocation, LogSink, Place, State
 from waypost.runtimes.interpreters import Interpreters, launch, link_packages
 from waypost.runtimes.invocation import (
     FunctionCall,
     FunctionOutcome,
     FunctionSpec,
     FunctionThrottled,
+    ReservationThrottled,
     RuntimeMissing,
 )
 from waypost.runtimes.process import DeadManSwitch, raise_open_files
@@ -39,6 +41,13 @@ class Fleet:
         self.starting = 0
         self.busy = 0
         self.retired = False
+        self.reserves = False
+        """Whether its function has concurrency of its own, as far as the last call knew."""
+
+    @property
+    def at_work(self) -> int:
+        """Calls under way or waiting."""
+        return self.busy + len(self.waiting)
 
     @property
     def empty(self) -> bool:
@@ -103,7 +112,7 @@ class Runtimes:
     @property
     def busy(self) -> int:
         """Calls under way or waiting."""
-        return sum(fleet.busy + len(fleet.waiting) for fleet in self._fleets.values())
+        return sum(fleet.at_work for fleet in self._fleets.values())
 
     # --- calls
 
@@ -133,12 +142,32 @@ class Runtimes:
             if self._closing:
                 raise FunctionThrottled("the server is stopping")
             fleet = self._fleet(spec)
+        self._check_limits(fleet, call)
         invocation = Invocation(call, asyncio.get_running_loop().create_future())
         if fleet.idle:
             self._run(fleet.idle[-1], invocation)
         else:
             self._wait(fleet, invocation)
         return await invocation.outcome
+
+    def _check_limits(self, fleet: Fleet, call: FunctionCall) -> None:
+        """Raise where a call is one more than its function, or its account, may have under way."""
+        fleet.reserves = call.reserved is not None
+        spec = call.spec
+        if call.reserved is not None:
+            at_work = sum(other.at_work for other in self._fleets.values() if other.spec.arn == spec.arn)
+            if at_work >= call.reserved:
+                self._forget_empty(fleet)
+                raise ReservationThrottled(f"{call.reserved} invocations of {spec.arn} are reserved on this node")
+        elif call.unreserved is not None and self.environments >= call.unreserved:
+            at_work = sum(
+                other.at_work
+                for other in self._fleets.values()
+                if (other.spec.account, other.spec.region) == (spec.account, spec.region) and not other.reserves
+            )
+            if at_work >= call.unreserved:
+                self._forget_empty(fleet)
+                raise FunctionThrottled(f"{call.unreserved} invocations are what the account may have under way")
 
     async def _prepare(self, spec: FunctionSpec) -> None:
         """What comes before a first start and takes its time: find the interpreter, unpack the code."""
@@ -206,7 +235,12 @@ class Runtimes:
         self._processes.add(environment)
         task = asyncio.ensure_future(self._launch(environment, call))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._launched, environment))
+
+    def _launched(self, environment: Environment, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():  # perhaps before it began
+            self._start_lost(environment, FunctionThrottled(_STOPPED))
 
     async def _launch(self, environment: Environment, call: FunctionCall) -> None:
         spec = environment.spec
@@ -219,9 +253,6 @@ class Runtimes:
         except OSError as error:
             log.warning("cannot start an environment for %s: %s", spec.arn, error)
             self._start_lost(environment, FunctionThrottled(f"this host cannot start another environment: {error}"))
-        except asyncio.CancelledError:
-            self._start_lost(environment, FunctionThrottled(_STOPPED))
-            raise
         except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)
             self._start_lost(environment, error)
 
@@ -378,6 +409,9 @@ class Runtimes:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for environment in [found for found in self._live if found.state is State.STARTING]:
+            environment.stop(stopped)
+            self._leave(environment)
         for environment in list(self._processes):
             environment.stop(stopped)
         self._live.clear()

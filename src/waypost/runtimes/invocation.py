@@ -46,6 +46,10 @@ class FunctionCall(msgspec.Struct, frozen=True):
     client_context: str = ""
     """X-Amz-Client-Context as the caller sent it: base 64 of a JSON object."""
     trace: str = ""
+    reserved: int | None = None
+    """How many invocations of the function, in all versions, may be under way at once; None: nothing is reserved."""
+    unreserved: int | None = None
+    """How many of all functions of its account and region that reserve nothing; None: as many as fit."""
 
 
 class FunctionOutcome(msgspec.Struct, frozen=True):
@@ -63,7 +67,16 @@ class FunctionOutcome(msgspec.Struct, frozen=True):
 
 
 class FunctionThrottled(Exception):  # noqa: N818 (a state of affairs)
-    """No environment is free and the limit of this host is reached: AWS's 429 TooManyRequestsException."""
+    """No environment is free and a limit is reached: AWS's 429 TooManyRequestsException."""
+
+    reason = "ConcurrentInvocationLimitExceeded"
+    """AWS's word for which limit."""
+
+
+class ReservationThrottled(FunctionThrottled):
+    """As much of the function is under way as is reserved for it."""
+
+    reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
 
 
 class RuntimeMissing(Exception):  # noqa: N818

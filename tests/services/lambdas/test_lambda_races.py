@@ -279,6 +279,14 @@ async def test_a_queue_is_mapped_to_a_function_once(world: World) -> None:
     assert only(answers[1])["UUID"] in str(answers[0])
 
 
+async def test_two_functions_do_not_reserve_the_same_rest(world: World) -> None:
+    for name in "fg":
+        await done(world, "CreateFunction", **(creation()[2] | {"FunctionName": name}))
+    one, other = (call("PutFunctionConcurrency", FunctionName=name, ReservedConcurrentExecutions=600) for name in "fg")
+    answers = await race(world, one, "sum_reserved", other)
+    assert list(map(code_of, answers)) == ["", "InvalidParameterValue"]
+
+
 async def test_a_function_of_a_name_is_made_once(world: World) -> None:
     answers = await race(world, creation("1"), "insert_function", creation("2"))
     assert list(map(code_of, answers)) == ["", "ResourceConflict"]

@@ -4,7 +4,16 @@ from waypost.service import Service
 from waypost.services.lambdas import pollers
 from waypost.services.lambdas.code import FORGET_CODE, download_code, forget_code
 from waypost.services.lambdas.compatibility import NOTES, REFUSES
-from waypost.services.lambdas.operations import aliases, functions, invocations, mappings, permissions, tags, versions
+from waypost.services.lambdas.operations import (
+    aliases,
+    concurrency,
+    functions,
+    invocations,
+    mappings,
+    permissions,
+    tags,
+    versions,
+)
 
 SERVICE = Service(
     name="lambda",
@@ -17,10 +26,13 @@ SERVICE = Service(
         "DeleteAlias": aliases.delete_alias,
         "DeleteEventSourceMapping": mappings.delete_event_source_mapping,
         "DeleteFunction": functions.delete_function,
+        "DeleteFunctionConcurrency": concurrency.delete_function_concurrency,
+        "GetAccountSettings": concurrency.get_account_settings,
         "GetAlias": aliases.get_alias,
         "GetEventSourceMapping": mappings.get_event_source_mapping,
         "GetFunction": functions.get_function,
         "GetFunctionCodeSigningConfig": functions.get_function_code_signing_config,
+        "GetFunctionConcurrency": concurrency.get_function_concurrency,
         "GetFunctionConfiguration": functions.get_function_configuration,
         "GetPolicy": permissions.get_policy,
         "Invoke": invocations.invoke,
@@ -30,6 +42,7 @@ SERVICE = Service(
         "ListTags": tags.list_tags,
         "ListVersionsByFunction": versions.list_versions_by_function,
         "PublishVersion": versions.publish_version,
+        "PutFunctionConcurrency": concurrency.put_function_concurrency,
         "RemovePermission": permissions.remove_permission,
         "TagResource": tags.tag_resource,
         "UntagResource": tags.untag_resource,

@@ -65,6 +65,10 @@ NOTES: Mapping[str, str] = {
         "Runtimes python3.* and nodejs*.x, as far as the host has their interpreters. Functions are ready at once. "
         "Code runs on the host's own processor, whatever Architectures says."
     ),
+    "PutFunctionConcurrency": (
+        "Where nodes share a store, each gets its part of the number; one whose part is 0 throttles the function."
+    ),
+    "GetAccountSettings": "TotalCodeSize of AccountLimit is AWS's quota; it is not enforced.",
     "CreateEventSourceMapping": (
         "SQS queues. Mappings are enabled at once. While the function does not exist, messages stay in the queue "
         "unreceived."

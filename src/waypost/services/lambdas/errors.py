@@ -58,13 +58,13 @@ def access_denied(message: str) -> AwsError:
     return _error("AccessDeniedException", message, 403)
 
 
-def throttled() -> AwsError:
-    """No environment is free."""
+def throttled(reason: str = "ConcurrentInvocationLimitExceeded") -> AwsError:
+    """No environment is free, or the function may have no more of them."""
     return _error(
         "TooManyRequestsException",
         "Rate Exceeded.",
         429,
-        Reason="ConcurrentInvocationLimitExceeded",
+        Reason=reason,
         retryAfterSeconds="1",
     )
 

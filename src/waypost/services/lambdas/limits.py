@@ -37,6 +37,13 @@ ALIASES_PAGE_MAX = 50
 MAPPINGS_PAGE_MAX = 100
 """Items of one ListEventSourceMappings page."""
 
+CONCURRENT_EXECUTIONS_MAX = 1_000
+"""Invocations at the same time of all functions of an account in a region."""
+UNRESERVED_MIN = 100
+"""What is left of that for functions that reserve nothing."""
+CODE_BYTES_MAX = 322_122_547_200
+"""Zips of all functions, versions and layers of an account in a region. Told by GetAccountSettings, not enforced."""
+
 ASYNC_AGE_MS_MAX = 21_600_000
 """How long an asynchronous event is kept while the function is throttled."""
 ASYNC_RETRY_DELAYS_MS = (60_000, 120_000)

@@ -167,6 +167,27 @@ DELETE FROM lambda_alias WHERE function_id = :function_id;
 SELECT name FROM lambda_alias
 WHERE function_id = :function_id AND (version = :version OR other = :version) ORDER BY name;
 
+-- name: hold_account : before what is reserved is counted
+INSERT INTO lambda_account (account, region, reservations) VALUES (:account, :region, 1)
+ON CONFLICT (account, region) DO UPDATE SET reservations = lambda_account.reservations + 1;
+
+-- name: sum_reserved : what the other functions of the account have reserved
+SELECT COALESCE(SUM(reserved), 0) FROM lambda_function
+WHERE account = :account AND region = :region AND reserved IS NOT NULL AND id <> :without_id;
+
+-- name: reserve : or, with NULL, give back
+UPDATE lambda_function SET reserved = :reserved WHERE id = :id;
+
+-- name: usage_of_functions : for GetAccountSettings
+SELECT COUNT(*), COALESCE(SUM(code_size), 0) FROM lambda_function WHERE account = :account AND region = :region;
+
+-- name: usage_of_versions
+SELECT COALESCE(SUM(code_size), 0) FROM lambda_version WHERE account = :account AND region = :region;
+
+-- name: usage_of_layers
+SELECT COALESCE(SUM(v.code_size), 0) FROM lambda_layer l JOIN lambda_layer_version v ON v.layer_id = l.id
+WHERE l.account = :account AND l.region = :region;
+
 -- name: insert_code : the same bytes are stored once
 INSERT INTO lambda_code (sha256, zip) VALUES (:sha256, :zip) ON CONFLICT (sha256) DO NOTHING;
 

@@ -4,6 +4,14 @@ ALTER TABLE lambda_function ADD COLUMN dead_letter TEXT NOT NULL DEFAULT '';   -
 ALTER TABLE lambda_function ADD COLUMN reserved INTEGER;                       -- NULL: nothing is reserved
 CREATE INDEX lambda_function_reserved ON lambda_function (account, region) WHERE reserved IS NOT NULL;
 
+-- A row for each account that reserved concurrency: whoever counts what is left holds it.
+CREATE TABLE lambda_account (
+  account TEXT NOT NULL,
+  region TEXT NOT NULL,
+  reservations BIGINT NOT NULL,  -- how often something was reserved
+  PRIMARY KEY (account, region)
+) {without_rowid};
+
 -- How many versions a name has had. A row outlives its function: numbers are never given twice.
 CREATE TABLE lambda_serial (
   account TEXT NOT NULL,

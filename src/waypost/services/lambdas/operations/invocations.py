@@ -23,6 +23,7 @@ from waypost.services.lambdas.limits import (
     ASYNC_RETRY_DELAYS_MS,
     ASYNC_THROTTLE_DELAYS_MS,
     CLIENT_CONTEXT_BYTES_MAX,
+    CONCURRENT_EXECUTIONS_MAX,
     CREDENTIALS_S,
     LOG_TAIL_BYTES_MAX,
 )  # fmt: skip
@@ -98,7 +99,7 @@ def _client_context(request: Params) -> str:
 
 def _answer(version: str, tail: bool, tx: Tx, ctx: Context, outcome: Any) -> Params:  # noqa: ARG001 (a settle)
     if isinstance(outcome, FunctionThrottled):
-        raise errors.throttled()
+        raise errors.throttled(outcome.reason)
     if isinstance(outcome, RuntimeMissing):
         raise errors.runtime_missing(str(outcome))
     if not isinstance(outcome, FunctionOutcome):
@@ -193,6 +194,8 @@ def _prepare(tx: Tx, ctx: Context, named: names.Named, event: _Event) -> Functio
         endpoint_url=ctx.base_url,
         client_context=event.client_context,
         trace=event.trace or _trace(ctx),
+        reserved=function.reserved,
+        unreserved=CONCURRENT_EXECUTIONS_MAX - int(function.reserved_sum or 0),
     )
 
 
