@@ -179,6 +179,23 @@ def test_a_dead_letter_queue_is_removed_by_no_value(world: World):
     assert said == "Invalid parameter: RawMessageDelivery: Invalid value []. Must be true or false."
 
 
+@pytest.mark.parametrize(("region", "account"), [("us-east-1", ACCOUNT), (REGION, OTHER)])
+def test_a_dead_letter_queue_is_of_the_subscriptions_owner(world: World, region: str, account: str):
+    """SNS's guide wants it in the same account and Region; the sentence is ours."""
+    far = f'{{"deadLetterTargetArn":"arn:aws:sqs:{region}:{account}:q"}}'
+    sentence = "RedrivePolicy: deadLetterTargetArn must be of the region and account of the subscription"
+    topic = world.topic()
+    said = world.says("Subscribe", **request(topic, "sqs", QUEUE, RedrivePolicy=far))
+    assert said == f"Invalid parameter: Attributes Reason: {sentence}"
+    asked = {"SubscriptionArn": world.subscribe(topic, QUEUE), "AttributeName": "RedrivePolicy"}
+    assert world.says("SetSubscriptionAttributes", **asked, AttributeValue=far) == f"Invalid parameter: {sentence}"
+    # Whoever subscribes to another's topic has the dead letters at home.
+    theirs = QUEUE.replace(ACCOUNT, OTHER)
+    home = request(topic, "sqs", theirs, RedrivePolicy=f'{{"deadLetterTargetArn":"{theirs}"}}')
+    made = world.run("Subscribe", home, account=OTHER)["SubscriptionArn"]
+    assert world.subscription_attributes(made)["Owner"] == OTHER
+
+
 def test_a_mail_is_not_raw(world: World):
     """As recorded."""
     assert (
@@ -399,6 +416,25 @@ def test_subscriptions_are_listed_by_pages(world: World):
     }  # fmt: skip
     for token in ("?", "eA=="):
         assert world.says("ListSubscriptions", NextToken=token) == "Invalid parameter: NextToken"
+
+
+def test_a_list_goes_on_where_it_was_whatever_comes_and_goes(world: World):
+    """Nobody who is there all the time is missed or shown twice."""
+    topic = world.topic()
+    made = [world.subscribe(topic, f"{QUEUE}{number}") for number in range(205)]
+    for operation, request in (("ListSubscriptionsByTopic", {"TopicArn": topic}), ("ListSubscriptions", {})):
+        page = world(operation, **request)
+        found = [one["SubscriptionArn"] for one in page["Subscriptions"]]
+        for gone in (found[0], found[-1], made[made.index(found[-1]) + 1]):
+            world("Unsubscribe", SubscriptionArn=gone)
+            made.remove(gone)
+        made.append(world.subscribe(topic, f"{QUEUE}-late-{operation}"))
+        while "NextToken" in page:
+            page = world(operation, **request, NextToken=page["NextToken"])
+            assert len(page["Subscriptions"]) <= 100
+            found += [one["SubscriptionArn"] for one in page["Subscriptions"]]
+        assert len(set(found)) == len(found)
+        assert [one for one in found if one in made] == made
 
 
 # --- end

@@ -286,6 +286,22 @@ def test_large_messages_are_for_queues_and_functions(world: World):
     world.subscribe(large, world.queue())
     request = {"TopicArn": large, "Protocol": "email", "Endpoint": "someone@example.com"}
     assert world.refused("Subscribe", **request).code == "InvalidParameterException"
+    world.subscribe(large, f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f", "lambda")
+
+
+def test_large_messages_are_for_a_hundred_subscriptions(world: World):
+    queues = [f"arn:aws:sqs:{REGION}:{ACCOUNT}:q{number}" for number in range(101)]
+    many, few = world.topic("many"), world.topic("few", MaximumMessageSize="262145")
+    for queue in queues[:100]:
+        world.subscribe(many, queue)
+        world.subscribe(few, queue)
+    assert "100 subscriptions" in world.says("Subscribe", TopicArn=few, Protocol="sqs", Endpoint=queues[100])
+    world.set_topic(many, "MaximumMessageSize", "262145")
+    world.set_topic(many, "MaximumMessageSize", "262144")
+    world.subscribe(many, queues[100])
+    request = {"TopicArn": many, "AttributeName": "MaximumMessageSize", "AttributeValue": "262145"}
+    assert "100 subscriptions" in world.says("SetTopicAttributes", **request)
+    assert world.topic_attributes(many)["MaximumMessageSize"] == "262144"
 
 
 # --- ARNs
@@ -323,6 +339,20 @@ def test_topics_are_listed_by_pages(world: World):
     assert token is None
     assert found == [arn(name) for name in names]
     assert world.says("ListTopics", NextToken="???") == "Invalid parameter: NextToken"
+
+
+def test_a_list_goes_on_where_it_was_whatever_comes_and_goes(world: World):
+    for number in range(150):
+        world.topic(f"topic-{number:03}")
+    page = world("ListTopics")
+    for gone in ("topic-000", "topic-099", "topic-100"):
+        world("DeleteTopic", TopicArn=arn(gone))
+    world.topic("topic-050-late")
+    world.topic("topic-101-late")
+    page = world("ListTopics", NextToken=page["NextToken"])
+    names = [one["TopicArn"].rpartition(":")[2] for one in page["Topics"]]
+    assert names == ["topic-101", "topic-101-late", *(f"topic-{number:03}" for number in range(102, 150))]
+    assert "NextToken" not in page
 
 
 # --- delete

@@ -40,7 +40,7 @@ def subscribe(tx: Tx, ctx: Context, request: Params) -> Params:
     topic = addressed(tx, ctx, request["TopicArn"], Q.lock_topic)
     names.check_protocol(protocol, fifo=topic.fifo)
     endpoint = names.checked_endpoint(protocol, request.get("Endpoint") or "", fifo=topic.fifo)
-    subscribed = Subscribed(protocol, endpoint, topic.fifo)
+    subscribed = Subscribed(protocol, endpoint, topic.fifo, (topic.region, ctx.account))
     settings = attributes.change_subscription({}, given, subscribed, creating=True)
     deliveries.check_subscriber(tx, ctx, protocol, endpoint)
     present = tx.one(Q.find_subscription, topic=topic.id, protocol=protocol, endpoint=endpoint)
@@ -272,7 +272,8 @@ def set_subscription_attributes(tx: Tx, ctx: Context, request: Params) -> Params
         value = "{}" if name in attributes.DOCUMENTS else ""
     topic, row = _addressed(tx, ctx, request["SubscriptionArn"], Q.lock_topic)
     subscription = subscription_of(row)
-    subscribed = Subscribed(subscription.protocol, subscription.endpoint, topic.fifo)
+    owner = (topic.region, subscription.account)
+    subscribed = Subscribed(subscription.protocol, subscription.endpoint, topic.fifo, owner)
     changed = attributes.change_subscription(subscription.settings.given, {name: value}, subscribed)
     filtered = ("FilterPolicy" in changed) - ("FilterPolicy" in subscription.settings.given)
     if filtered > 0:

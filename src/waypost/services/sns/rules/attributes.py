@@ -325,6 +325,8 @@ class Subscribed(NamedTuple):
     endpoint: str
     fifo: bool
     """Whether its topic is a FIFO topic."""
+    owner: tuple[str, str]
+    """Region and account of the subscription."""
 
 
 def change_subscription(
@@ -396,6 +398,8 @@ def _redrive_policy(value: str, subscribed: Subscribed) -> str:
     queue = names.queue_of(written) if isinstance(written, str) else None
     if queue is None:
         raise Unfit("RedrivePolicy: deadLetterTargetArn is an invalid arn")
+    if (queue.region, queue.account) != subscribed.owner:
+        raise Unfit("RedrivePolicy: deadLetterTargetArn must be of the region and account of the subscription")
     fifo = names.is_fifo(queue.resource)
     if subscribed.fifo and names.is_fifo(subscribed.endpoint) and not fifo:
         raise Unfit("RedrivePolicy: must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic.")
