@@ -14,6 +14,7 @@ import msgspec
 
 from waypost.clock import Clock, monotonic_ns
 from waypost.work.admission import Admission
+from waypost.work.compute import Compute, Processors
 from waypost.work.mail import MailClient, MailServer
 
 TIMEOUT_MS = 15_000
@@ -97,9 +98,10 @@ class Outside:
         self._trusted_ca = trusted_ca
         self._mail = None if mail is None else MailClient(mail, trusted_ca)
         self._http: asyncio.Future[_HttpClient] | None = None
+        self._processors = Processors()
         self.admission = Admission(clock)
         self.performers: Mapping[type, Callable[[Any], Awaitable[Any]]] = {
-            HttpPost: self.post, Nothing: self.nothing, SendMail: self.send_mail,
+            HttpPost: self.post, Nothing: self.nothing, SendMail: self.send_mail, Compute: self._processors.perform,
         }  # fmt: skip
 
     async def post(self, call: HttpPost) -> HttpAnswer | HttpFailed | Crowded:
@@ -154,6 +156,7 @@ class Outside:
             await (await self._http).close()
         if self._mail is not None:
             self._mail.close()
+        self._processors.close()
 
 
 def _lane(url: str) -> str:

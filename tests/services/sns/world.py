@@ -16,6 +16,7 @@ from waypost.service import Again, Caller, Context, Job, Params, Perform, Servic
 from waypost.services import sns, sqs
 from waypost.services.sns import keys, signing
 from waypost.store.store import Tx
+from waypost.work.compute import Compute
 from waypost.work.jobs import Q as JOBS
 
 ACCOUNT = "123456789012"
@@ -70,7 +71,11 @@ class World:
         if not operation.startswith("waypost:"):
             self.registry.router.operation(service.model, operation).check(request)
         ctx = self.context(**context)
-        return self.store.run(lambda tx: function(tx, ctx, request))
+        answer = self.store.run(lambda tx: function(tx, ctx, request))
+        while isinstance(answer, Perform) and isinstance(answer.call, Compute):
+            outcome, settle = answer.call.function(), answer.settle
+            answer = self.store.run(lambda tx, settle=settle, outcome=outcome: settle(tx, ctx, outcome))
+        return answer
 
     def __call__(self, operation: str, /, **request: Any) -> Any:
         """An operation as the account's client calls it."""

@@ -10,11 +10,11 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from waypost.service import Again, Calls, Context, Job, JobResult
-from waypost.services.sns import deliveries, queues
+from waypost.services.sns import deliveries, queues, signing
 from waypost.services.sns.limits import AUDIENCES_MAX, FAN_OUT_MAX
 from waypost.services.sns.queries import Q
 from waypost.services.sns.queues import Recipient
-from waypost.services.sns.rules import names
+from waypost.services.sns.rules import envelope, names
 from waypost.services.sns.topic import (
     Published,
     Subscription,
@@ -28,6 +28,8 @@ from waypost.store.store import Tx
 from waypost.work.jobs import enqueue
 
 FAN_OUT = "sns.fan_out"
+LAMBDA_SIGNATURE_VERSION = "1"
+"""Of what functions get, whatever the topic says."""
 
 
 class Audience(NamedTuple):
@@ -52,6 +54,21 @@ def fan_out(tx: Tx, ctx: Context, topic: Topic, published: Published) -> None:
         enqueue(tx, ctx, kind=FAN_OUT, key=topic.job_key, run_at_ms=ctx.now_ms, payload=payload)
     elif topic.confirmed:
         deliver(tx, ctx, topic, published, _audience(tx, ctx, topic))
+
+
+def signables(tx: Tx, ctx: Context, topic: Topic, published: Published) -> list[signing.Signable]:
+    """What ``fan_out`` will sign of a message."""
+    if topic.fifo or not topic.confirmed or topic.confirmed > FAN_OUT_MAX:
+        return []
+    audience = _audience(tx, ctx, topic)
+    found: list[signing.Signable] = []
+    text = published.text_for("sqs")
+    if any(not one.subscription.settings.raw and _wants(one.subscription, published, text) for one in audience.queues):
+        found.append((envelope.notification(published, text), topic.settings.signature_version))
+    text = published.text_for("lambda")
+    if any(one.protocol == "lambda" and _wants(one, published, text) for one in audience.others):
+        found.append((envelope.notification(published, text), LAMBDA_SIGNATURE_VERSION))
+    return found
 
 
 def run_fan_out(tx: Tx, ctx: Context, job: Job) -> JobResult:

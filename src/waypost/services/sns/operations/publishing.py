@@ -1,13 +1,13 @@
 """Publish and PublishBatch."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from waypost.aws.errors import AwsError
-from waypost.service import Context, Operation, Params
-from waypost.services.sns import deliveries, errors
-from waypost.services.sns.delivery import fan_out
+from waypost.service import Context, Operation, Params, Perform
+from waypost.services.sns import deliveries, errors, signing
+from waypost.services.sns.delivery import fan_out, signables
 from waypost.services.sns.limits import BATCH_ID_MAX, BATCH_MAX, DEDUP_MS, SIZE_MAX_DEFAULT
 from waypost.services.sns.queries import Q
 from waypost.services.sns.rules import fifo, messages, names, phones
@@ -16,6 +16,9 @@ from waypost.store.store import Tx
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _STRANGE = re.compile(r"[^A-Za-z0-9_-]")
+
+
+_Answer = Callable[[Sequence[Params]], Params]
 
 
 class _Draft(NamedTuple):
@@ -31,7 +34,7 @@ class _Draft(NamedTuple):
     dedup_id: str | None
 
 
-def publish(tx: Tx, ctx: Context, request: Params) -> Params:
+def publish(tx: Tx, ctx: Context, request: Params) -> Params | Perform:
     """Publish to a topic, to a device or to a phone."""
     phone, target = request.get("PhoneNumber"), request.get("TargetArn")
     topic_arn = request.get("TopicArn")
@@ -48,7 +51,7 @@ def publish(tx: Tx, ctx: Context, request: Params) -> Params:
     draft = _check(request, topic)
     if draft.size > topic.settings.size_max:
         raise errors.invalid("Message too long")
-    return _publish(tx, ctx, topic, draft)
+    return _publish(tx, ctx, topic, [draft], lambda published: published[0])
 
 
 def _publish_directly(tx: Tx, ctx: Context, request: Params, *, phone: str = "", endpoint_arn: str = "") -> Params:
@@ -124,12 +127,22 @@ def _published(ctx: Context, topic_arn: str, draft: _Draft, message_id: str, seq
     )  # fmt: skip
 
 
-def _publish(tx: Tx, ctx: Context, topic: Topic, draft: _Draft) -> Params:
-    message_id = ctx.ids.uuid()
+def _publish(tx: Tx, ctx: Context, topic: Topic, drafts: Sequence[_Draft], answer: _Answer) -> Params | Perform:
+    """Publish messages; ``answer`` makes the response of what each of them got."""
     if topic.fifo:
-        return _publish_fifo(tx, ctx, topic, draft, message_id)
-    fan_out(tx, ctx, topic, _published(ctx, topic.arn, draft, message_id, None))
-    return {"MessageId": message_id}
+        return answer([_publish_fifo(tx, ctx, topic, draft, ctx.ids.uuid()) for draft in drafts])
+    accepted = [_published(ctx, topic.arn, draft, ctx.ids.uuid(), None) for draft in drafts]
+
+    def deliver(tx: Tx, ctx: Context, topic: Topic) -> Params:
+        for published in accepted:
+            fan_out(tx, ctx, topic, published)
+        return answer([{"MessageId": published.message_id} for published in accepted])
+
+    # A call from another service's transaction cannot wait: what it publishes is signed in there.
+    to_sign = [] if ctx.wire == "internal" else [one for each in accepted for one in signables(tx, ctx, topic, each)]
+    if not to_sign:
+        return deliver(tx, ctx, topic)
+    return signing.ahead(tx, ctx, to_sign, lambda tx, later: deliver(tx, later, _seen_again(tx, topic)))
 
 
 def _publish_fifo(tx: Tx, ctx: Context, topic: Topic, draft: _Draft, message_id: str) -> Params:
@@ -163,13 +176,13 @@ def _publish_fifo(tx: Tx, ctx: Context, topic: Topic, draft: _Draft, message_id:
 
 
 def _seen_again(tx: Tx, topic: Topic) -> Topic:
-    found = find(tx, topic.region, topic.account, topic.name)
+    found = find(tx, topic.region, topic.account, topic.name, Q.see_topic)
     if found is None or found.id != topic.id:
         raise errors.not_found("Topic")
     return found
 
 
-def publish_batch(tx: Tx, ctx: Context, request: Params) -> Params:
+def publish_batch(tx: Tx, ctx: Context, request: Params) -> Params | Perform:
     """Up to ten messages, in their order."""
     entries: list[Params] = request["PublishBatchRequestEntries"]
     _check_entries(entries)
@@ -181,8 +194,12 @@ def publish_batch(tx: Tx, ctx: Context, request: Params) -> Params:
         raise AwsError(
             "BatchRequestTooLongException", "The length of all the messages put together is more than the limit."
         )
-    successful = [{"Id": entry_id, **_publish(tx, ctx, topic, draft)} for entry_id, draft in drafts]
-    return {"Successful": successful, "Failed": failed}
+
+    def answer(published: Sequence[Params]) -> Params:
+        successful = [{"Id": entry_id, **one} for (entry_id, _), one in zip(drafts, published, strict=True)]
+        return {"Successful": successful, "Failed": failed}
+
+    return _publish(tx, ctx, topic, [draft for _, draft in drafts], answer)
 
 
 def _check_each(entries: Sequence[Params], topic: Topic) -> tuple[list[tuple[str, _Draft]], list[dict[str, Any]]]:
