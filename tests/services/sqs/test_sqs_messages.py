@@ -156,7 +156,11 @@ def test_the_largest_message_counts_names_types_and_values(world: World) -> None
         ),
         ("WaitTimeSeconds", -1, "Reason: Must be >= 0 and <= 20, if provided."),
         ("VisibilityTimeout", 43_201, "Reason: Must be >= 0 and <= 43200, if provided."),
-        ("ReceiveRequestAttemptId", "a", "The request includes a parameter that is not valid for this queue type."),
+        (
+            "ReceiveRequestAttemptId",
+            "a b",
+            "can only include alphanumeric and punctuation characters. 1 to 128 in length.",
+        ),
     ],
 )
 def test_receives_that_cannot_be(world: World, name: str, value: Any, says: str) -> None:
@@ -618,6 +622,35 @@ def test_a_call_between_services_does_not_wait(world: World) -> None:
         lambda tx: ctx.calls.call(tx, ctx, "sqs", "ReceiveMessage", {"QueueUrl": url, "WaitTimeSeconds": 20})
     )
     assert answer == {}
+
+
+def test_a_receive_attempts_id_does_nothing_on_a_standard_queue(world: World) -> None:
+    """As on AWS: https://github.com/awspring/spring-cloud-aws/issues/529 ."""
+    url = world.queue()
+    for body in ("a", "b"):
+        world.send(url, body)
+    assert [world.bodies(url, 1, ReceiveRequestAttemptId="x") for _ in range(3)] == [["a"], ["b"], []]
+
+
+def test_messages_carry_the_requests_trace_on(world: World) -> None:
+    """https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html"""
+    url = world.queue()
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+    own = {"AWSTraceHeader": {"DataType": "String", "StringValue": "Root=1-own"}}
+    sent = world.run("SendMessage", {"QueueUrl": url, "MessageBody": "a"}, trace=trace)
+    assert "MD5OfMessageSystemAttributes" not in sent
+    entries = [
+        {"Id": "b", "MessageBody": "b"},
+        {"Id": "c", "MessageBody": "c", "MessageSystemAttributes": own},
+    ]
+    world.run("SendMessageBatch", {"QueueUrl": url, "Entries": entries}, trace=trace)
+    world.run("SendMessage", {"QueueUrl": url, "MessageBody": "d"}, trace="nonsense")
+    world.run("SendMessage", {"QueueUrl": url, "MessageBody": "e"}, trace=trace, wire="internal")
+    found = {
+        message["Body"]: message.get("Attributes", {}).get("AWSTraceHeader")
+        for message in world.receive(url, AttributeNames=["AWSTraceHeader"])
+    }
+    assert found == {"a": trace, "b": trace, "c": "Root=1-own", "d": None, "e": None}
 
 
 def test_standard_queues_keep_message_groups(world: World) -> None:

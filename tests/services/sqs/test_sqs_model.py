@@ -270,6 +270,10 @@ class FifoMachine(QueueMachine):
         if attempt is not None:
             more["ReceiveRequestAttemptId"] = attempt
         visibility_s = VISIBILITY_S if visibility_s is None else visibility_s
+        if attempt is not None and self.is_changed(attempt):
+            error = self.world.refused("ReceiveMessage", QueueUrl=self.url, **more)
+            assert "the receive call is not retryable" in error.message
+            return
         messages = self.world.receive(self.url, most, AttributeNames=["All"], **more)
         if attempt is not None and (earlier := self.repeated(attempt)) is not None:
             assert [message["ReceiptHandle"] for message in messages] == [handle for _, _, handle in earlier.got]
@@ -288,18 +292,23 @@ class FifoMachine(QueueMachine):
                 [(one, one.receives, handle) for one, handle in got],
             )
 
-    def repeated(self, attempt: str) -> Attempt | None:
-        """The earlier receive of that name, where none of its messages has changed since."""
+    def is_changed(self, attempt: str) -> bool:
+        """Whether the earlier receive of that name is remembered, and any of its messages is not as it was."""
         earlier = self.attempts.get(attempt)
-        if earlier is None or min(earlier.expires_ms, earlier.hidden_until_ms) <= self.now_ms:
-            return None
+        if earlier is None or earlier.expires_ms <= self.now_ms:
+            return False
         alive = self.oracle.alive(self.now_ms)
-        unchanged = all(
+        return not all(
             any(one is other for other in alive)
             and (one.receives, one.visible_ms) == (receives, earlier.hidden_until_ms)
             for one, receives, _ in earlier.got
         )
-        return earlier if unchanged else None
+
+    def repeated(self, attempt: str) -> Attempt | None:
+        """The earlier receive of that name, where it is still in force."""
+        earlier = self.attempts.get(attempt)
+        in_force = earlier is not None and min(earlier.expires_ms, earlier.hidden_until_ms) > self.now_ms
+        return earlier if in_force else None
 
     def check_groups(self, messages: list[dict[str, Any]], most: int, visibility_s: int) -> None:
         taken: dict[str, list[dict[str, Any]]] = {}

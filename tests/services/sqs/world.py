@@ -31,8 +31,9 @@ class World:
         self.ids = RandomIds(seed)
 
     def context(
-        self, account: str = ACCOUNT, wire: str = "json", started_ms: int | None = None, path: str = "/"
-    ) -> Context:
+        self, account: str = ACCOUNT, wire: str = "json", started_ms: int | None = None, path: str = "/",
+        trace: str = "",
+    ) -> Context:  # fmt: skip
         return Context(
             account=account,
             region=REGION,
@@ -45,6 +46,7 @@ class World:
             base_url=BASE,
             wire=wire,
             path=path,
+            trace=trace,
         )
 
     def run(self, operation: str, request: Params, **context: Any) -> Any:

@@ -10,6 +10,10 @@ _NO_KMS = (
     "ARN; every other KmsMasterKeyId is refused with KMS.NotFoundException. That key and SqsManagedSseEnabled are kept "
     "and shown as on AWS, and change nothing: whether the data folder is encrypted is the host's matter."
 )
+_ATTRIBUTES = (
+    "Policy: its grammar, its actions' prefix and its bounds are checked, not whether its principals and resources "
+    "exist; it does not decide yet. FifoThroughputLimit is kept and shown, and nothing is throttled."
+)
 _OTHER_ACCOUNTS = (
     "Queues of other accounts can be used where AWS would look at the queue's policy: policies are kept and shown, "
     "but do not decide yet."
@@ -31,17 +35,29 @@ SERVICE = Service(
     jobs={**JOBS, **lanes.JOBS},
     refusal_code="InvalidParameterValueException",
     notes={
-        "CreateQueue": _NO_KMS,
-        "SetQueueAttributes": f"{_NO_KMS} Changes hold from the next request on, where AWS takes up to 60 seconds.",
-        "GetQueueAttributes": "The three numbers of messages are exact.",
+        "CreateQueue": (
+            f"{_ATTRIBUTES} {_NO_KMS} A queue that is there with other tags is refused, as on AWS, whose words for it "
+            "are not known."
+        ),
+        "SetQueueAttributes": (
+            f"{_ATTRIBUTES} {_NO_KMS} Changes hold from the next request on, where AWS takes up to 60 seconds, for "
+            "MessageRetentionPeriod up to 15 minutes. What AWS makes of a new DeduplicationScope is not known: "
+            "here an id keeps the scope it was sent under for its five minutes. A queue that names itself in its "
+            "RedrivePolicy is refused."
+        ),
+        "TagQueue": "The characters of tags are not checked. More than 50, which AWS advises against, are refused.",
+        "GetQueueAttributes": (
+            "The three numbers of messages are exact. Where nodes share a PostgreSQL a large one may be some seconds "
+            "old: three where a million wait."
+        ),
         "DeleteQueue": "The queue is gone at once; the disk space of its messages is freed in the background.",
         "PurgeQueue": "The messages are gone at once. A purge also forgets deduplication ids.",
         "SendMessage": (
             f"{_OTHER_ACCOUNTS} MessageGroupId on a standard queue is kept and shown; fair queues are not built yet."
         ),
         "ReceiveMessage": (
-            "A short poll looks at all messages. There is no limit of 120,000 messages in flight, and no throttling "
-            "of FIFO queues. ReceiveRequestAttemptId is refused on standard queues, where it would do nothing."
+            "A short poll looks at all messages. Where nodes share a PostgreSQL a few more than 120,000 messages may "
+            "be in flight. FIFO queues are not throttled."
         ),
         "StartMessageMoveTask": (
             "AWS says little of what a task moves. Here: what was in the queue when it began, the oldest first; what "

@@ -80,6 +80,18 @@ def gone(handle: str) -> AwsError:
     )
 
 
+def not_retryable(attempt_id: str) -> AwsError:
+    """What an earlier receive of that name got has changed since.
+
+    AWS's words: https://github.com/awslabs/amazon-sqs-java-messaging-lib/issues/213 .
+    """
+    return invalid_value(
+        "ReceiveRequestAttemptId",
+        attempt_id,
+        "The receiveRequestAttemptId is not valid anymore since the receive call is not retryable.",
+    )
+
+
 def failed_entry(entry_id: str, error: AwsError) -> dict[str, Any]:
     """One entry's error in the response of a batch."""
     return {

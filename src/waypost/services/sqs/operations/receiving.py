@@ -78,13 +78,9 @@ def _wish(request: Params, queue: Queue, wire: str) -> _Wish:
     visibility_s = _seconds(request, "VisibilityTimeout", VISIBILITY_S_MAX)
     attempt_id = request.get("ReceiveRequestAttemptId")
     if attempt_id is not None:
-        if not queue.fifo:
-            raise errors.invalid_value(
-                "ReceiveRequestAttemptId",
-                attempt_id,
-                "The request includes a parameter that is not valid for this queue type.",
-            )
         fifo.check_id("ReceiveRequestAttemptId", attempt_id)
+        if not queue.fifo:
+            attempt_id = None  # AWS takes it there, too, to no effect: awspring/spring-cloud-aws#529
     return _Wish(
         limit,
         settings.visibility_ms if visibility_s is None else visibility_s * 1_000,
@@ -166,8 +162,8 @@ def _remember(tx: Tx, ctx: Context, queue: Queue, wish: _Wish, messages: list[De
 def _repeat(tx: Tx, ctx: Context, queue: Queue, wish: _Wish, attempt_id: str) -> Params | None:
     """The messages and handles that the same attempt got before, hidden anew.
 
-    None where there was none, or where any of its messages was deleted, changed or became visible meanwhile: then the
-    attempt is a new one.
+    None where there was none, or where all of them became visible again and are still there: then the attempt is a new
+    one. Raises ``AwsError`` where one was deleted, received or changed meanwhile.
     """
     if tx.shared:
         tx.send(
@@ -178,15 +174,15 @@ def _repeat(tx: Tx, ctx: Context, queue: Queue, wish: _Wish, attempt_id: str) ->
     if attempt is None:
         return None
     received_at_ms, hidden_until_ms, listed = attempt
-    if hidden_until_ms <= ctx.now_ms:
-        return None
     messages = []
     oldest = oldest_kept(ctx.now_ms, queue.settings.retention_ms)
     for row_id, receives in json.loads(listed):
         row = tx.one(Q.get_received_message, id=row_id, storage=queue.storage)
         if row is None or row[0] != hidden_until_ms or row[2] != receives or row_id < oldest:
-            return None
+            raise errors.not_retryable(attempt_id)
         messages.append(Delivered(*row[1:]))
+    if hidden_until_ms <= ctx.now_ms:
+        return None
     visible_at_ms = ctx.now_ms + wish.visibility_ms
     for one in messages:
         tx.send(Q.change_visibility, id=one.id, storage=queue.storage, visible_at=visible_at_ms)

@@ -33,7 +33,7 @@ def send_message(tx: Tx, ctx: Context, request: Params) -> Params:
     if not request.get("MessageBody"):
         raise errors.missing("MessageBody")
     queue = addressed(tx, ctx, request)
-    draft = _check(request, queue)
+    draft = _check(request, queue, _trace(ctx))
     if draft.size > queue.settings.size_max:
         raise errors.invalid(f"One or more parameters are invalid. Reason: {_too_long(queue)}")
     return _send(tx, ctx, queue, draft)
@@ -51,7 +51,7 @@ def send_message_batch(tx: Tx, ctx: Context, request: Params) -> Params:
     total = 0
     for entry in entries:
         try:
-            draft = _check(entry, queue)
+            draft = _check(entry, queue, _trace(ctx))
         except AwsError as error:
             failed.append(errors.failed_entry(entry["Id"], error))
             total += message.size(entry["MessageBody"], entry.get("MessageAttributes") or {})
@@ -95,14 +95,22 @@ def _too_long(queue: Queue) -> str:
     return f"Message must be shorter than {queue.settings.size_max} bytes."
 
 
-def _check(entry: Params, queue: Queue) -> Draft:
+def _trace(ctx: Context) -> str | None:
+    """The trace that the request is part of: its messages carry it on, where they do not name one themselves.
+
+    https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html
+    """
+    return ctx.trace if "Root=" in ctx.trace and ctx.wire != "internal" else None
+
+
+def _check(entry: Params, queue: Queue, trace: str | None) -> Draft:
     """Read one message of a request; raises ``AwsError`` in SQS's words."""
     body: str = entry["MessageBody"]
     body_bytes = message.check_body(body)
     attributes = entry.get("MessageAttributes") or {}
     size = len(body_bytes) + (message.check_attributes(attributes) if attributes else 0)
     system = entry.get("MessageSystemAttributes") or {}
-    trace = message.trace_header(system) if system else None
+    trace = message.trace_header(system) if system else trace
     group_id = entry.get("MessageGroupId")
     if group_id is not None:
         fifo.check_id("MessageGroupId", group_id)
