@@ -172,6 +172,24 @@ async def test_a_protocol_may_have_its_own_text_and_type(carrier: Carrier, web: 
     assert web.requests[0].headers["content-type"] == "application/json"
 
 
+async def test_a_confirmation_is_text_whatever_the_policies_say(carrier: Carrier, web: WebServer, topic: str) -> None:
+    """As recorded, with a type of its own at the topic or at the subscription."""
+    section = '{"headerContentType": "application/json"}'
+    policy = f'{{"http": {{"defaultRequestPolicy": {section}}}}}'
+    await carrier("SetTopicAttributes", TopicArn=topic, AttributeName="DeliveryPolicy", AttributeValue=policy)
+    arn = await carrier.subscribe(topic, "http", f"{web.url}/1")
+    await carrier.subscribe(topic, "http", f"{web.url}/2", DeliveryPolicy=f'{{"requestPolicy": {section}}}')
+    await carrier.publish(topic)
+    await carrier("Unsubscribe", SubscriptionArn=arn)
+    await carrier.work()
+    sent = [(one.headers["x-amz-sns-message-type"], one.headers["content-type"]) for one in web.requests]
+    text, own = "text/plain; charset=UTF-8", "application/json"
+    assert sorted(sent) == [
+        ("Notification", own), ("Notification", own), ("SubscriptionConfirmation", text),
+        ("SubscriptionConfirmation", text), ("UnsubscribeConfirmation", text),
+    ]  # fmt: skip
+
+
 async def test_https_is_spoken_to_whom_we_trust(carrier: Carrier, topic: str, tmp_path: Path) -> None:
     tls, trusted = certificate(tmp_path)
     secure = await WebServer().start(tls)
@@ -421,7 +439,10 @@ async def test_a_dead_endpoint_delays_nobody_else(carrier: Carrier, web: WebServ
     await dead.close()
 
 
-async def test_counts_are_gathered_into_few_rows(carrier: Carrier, web: WebServer, topic: str) -> None:
+async def test_counts_are_gathered_into_few_rows(
+    carrier: Carrier, web: WebServer, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("waypost.services.sns.counts.GATHER_PART", 0.1)  # so often that chance cannot leave it out
     await subscribed(carrier, web, topic)
     web.answers = [404]
     for _ in range(COUNTS_GATHERED_MAX // 2):

@@ -114,7 +114,7 @@ class _ToEndpoint:
             return mails.mail(tx, ctx, asked.endpoint, letter, asked.message_id)
         return web.post(
             asked.endpoint, asked.kind, envelope.write(signed), message_id=asked.message_id,
-            topic_arn=self._topic.arn, content_type=self._policy.content_type,
+            topic_arn=self._topic.arn,
             subscription_arn=None if asked.kind == CONFIRMATION else asked.subscription_arn,
         )  # fmt: skip
 

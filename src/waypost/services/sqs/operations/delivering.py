@@ -51,7 +51,8 @@ def deliver(tx: Tx, ctx: Context, request: Params) -> Params:
         digest = body_md5(body_bytes) if len(body_bytes) > INLINE_BYTES_MAX else ""
         draft = Draft(body, body_bytes, 0, queue.settings.delay_ms, attributes, {}, trace, group_id, dedup_id)
         if not queue.fifo:
-            draft = draft._replace(dedup_id=None) if dedup_id is not None else draft
+            # From a FIFO topic a standard queue gets neither, as recorded of AWS; from a standard topic, the group.
+            draft = draft._replace(group_id=None, dedup_id=None) if dedup_id is not None else draft
             keep(tx, ctx, queue, draft, ctx.ids.uuid(), digest, ctx.ids.row(ctx.now_ms), None)
         elif group_id is None or dedup_id is None:
             refused_ones.append((index, errors.missing("MessageGroupId")))
