@@ -220,6 +220,10 @@ SQS_ERRORS: dict[str, tuple[str, int, Provoke]] = {
     "InvalidMessageContents": (
         "InvalidMessageContents", 400, lambda sqs, url: sqs.send_message(QueueUrl=url, MessageBody="\x00")
     ),
+    "KmsNotFound": (
+        "KMS.NotFoundException", 400,
+        lambda sqs, url: sqs.set_queue_attributes(QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/mine"}),
+    ),
     "PurgeQueueInProgress": (
         "AWS.SimpleQueueService.PurgeQueueInProgress", 403,
         lambda sqs, url: _twice(lambda: sqs.purge_queue(QueueUrl=url)),
@@ -254,8 +258,8 @@ SQS_ERRORS: dict[str, tuple[str, int, Provoke]] = {
 
 SQS_OTHERS = {
     # There is no KMS, nothing is throttled, requests without TLS are welcome, and handles have had one form only.
-    "KmsAccessDenied", "KmsDisabled", "KmsInvalidKeyUsage", "KmsInvalidState", "KmsNotFound", "KmsOptInRequired",
-    "KmsThrottled", "RequestThrottled", "InvalidSecurity", "InvalidIdFormat",
+    "KmsAccessDenied", "KmsDisabled", "KmsInvalidKeyUsage", "KmsInvalidState", "KmsOptInRequired", "KmsThrottled",
+    "RequestThrottled", "InvalidSecurity", "InvalidIdFormat",
     # 120,000 messages in flight: tried beside the code. AWS says InvalidParameterValue of a message not in flight.
     "OverLimit", "MessageNotInflight",
 }  # fmt: skip

@@ -94,8 +94,10 @@ resource "aws_sqs_queue" "inline" {
 }
 
 resource "aws_sqs_queue" "dead_inline" {
-  name                 = "tf-dead-inline"
-  redrive_allow_policy = jsonencode({ redrivePermission = "allowAll" })
+  name                              = "tf-dead-inline"
+  kms_master_key_id                 = "alias/aws/sqs"
+  kms_data_key_reuse_period_seconds = 600
+  redrive_allow_policy              = jsonencode({ redrivePermission = "allowAll" })
 }
 
 # --- SNS
@@ -162,7 +164,9 @@ resource "aws_sns_topic" "fifo" {
 }
 
 resource "aws_sns_topic" "inline" {
-  name_prefix = "tf-inline-"
+  name_prefix       = "tf-inline-"
+  kms_master_key_id = "alias/aws/sns"
+  tracing_config    = "PassThrough"
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

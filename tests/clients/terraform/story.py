@@ -194,7 +194,9 @@ def tell(terraform: Terraform, server: LiveServer) -> None:
     (terraform.folder / "imports.tf").write_text(
         "".join(f'import {{\n  to = {address}\n  id = "{ids[address]}"\n}}\n' for address in IMPORTED)
     )
-    done = changes(terraform.apply("-var=changed=true"))
+    reported = terraform.apply("-var=changed=true")
+    (terraform.folder / "apply.json").write_text(json.dumps(reported))
+    done = changes(reported)
     assert done.get("import") == set(IMPORTED) - CHANGED - {FILLED_IN}
     assert done.get("update") == CHANGED | {FILLED_IN}
     assert not done.keys() & {"create", "delete", "replace"}
