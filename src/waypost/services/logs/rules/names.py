@@ -65,7 +65,7 @@ def tagged(resource: str, account: str, region: str) -> str:
     """The name of the group that an ARN for tags means. Raises ``AwsError``."""
     if arn.parse(resource) is None:
         raise errors.invalid(f"Invalid ARN: {resource}")
-    return _name_in(resource.removesuffix(":*"), account, region, errors.no_resource())
+    return _name_in(resource, account, region, errors.no_resource())
 
 
 def _name_in(text: str, account: str, region: str, missing: AwsError) -> str:
