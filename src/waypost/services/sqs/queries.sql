@@ -278,6 +278,10 @@ FROM (
 
 -- name: count_in_flight : by the index alone
 SELECT COALESCE(SUM(CASE WHEN receives > 0 THEN 1 ELSE 0 END), 0) FROM sqs_message
+WHERE storage = :storage AND visible_at > :now AND id >= :oldest;
+
+-- name: count_in_flight [postgres] : with what its index wants; SQLite would begin at 0, and walk over all that waits
+SELECT COALESCE(SUM(CASE WHEN receives > 0 THEN 1 ELSE 0 END), 0) FROM sqs_message
 WHERE storage = :storage AND visible_at > 0 AND visible_at > :now AND id >= :oldest;
 
 -- name: delete_count [sqlite] : of a storage that no queue has any more
@@ -500,6 +504,10 @@ DELETE FROM sqs_move WHERE queue = :queue;
 -- Fair queues: lanes.py says how they go.
 
 -- name: sample_in_flight : by group; of many every second, fourth and so on, for the low bits of an id are random
+SELECT group_id, COUNT(*) FROM sqs_message
+WHERE storage = :storage AND visible_at > :now AND id % :one_of = 0 AND receives > 0 GROUP BY group_id;
+
+-- name: sample_in_flight [postgres]
 SELECT group_id, COUNT(*) FROM sqs_message
 WHERE storage = :storage AND visible_at > 0 AND visible_at > :now AND id % :one_of = 0 AND receives > 0
 GROUP BY group_id;
