@@ -1,6 +1,6 @@
 -- Statements of topics, subscriptions and publishing. Those of one publish come first.
 
--- name: get_topic : the first statement of every operation on a topic, so it reads few columns and no policy
+-- name: get_topic [shared] : the first statement of every operation on a topic, so it reads few columns and no policy
 SELECT id, revision, settings, confirmed, pending, filtered FROM sns_topic
 WHERE account = :account AND region = :region AND name = :name;
 
