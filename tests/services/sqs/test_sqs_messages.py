@@ -132,6 +132,23 @@ def test_messages_that_cannot_be(world: World, request_: dict[str, Any], code: s
     assert world.count("sqs_message") == 0
 
 
+@pytest.mark.parametrize("kind", ["MessageAttributes", "MessageSystemAttributes"])
+@pytest.mark.parametrize("lists", [{"StringListValues": []}, {"BinaryListValues": [b"x"]}])
+def test_attributes_have_no_lists_though_the_model_does(world: World, kind: str, lists: dict[str, Any]) -> None:
+    """Not even empty ones: https://github.com/ruby-shoryuken/shoryuken/issues/769 ."""
+    url = world.queue()
+    listed = {"MessageBody": "x", kind: {"AWSTraceHeader": {**TEXT, **lists}}}
+    error = world.refused("SendMessage", QueueUrl=url, **listed)
+    assert (error.code, error.message) == (
+        "UnsupportedOperation",
+        "Message attribute list values in SendMessage operation are not supported.",
+    )
+    entries = [{"Id": "good", "MessageBody": "x"}, {"Id": "bad", **listed}]
+    error = world.refused("SendMessageBatch", QueueUrl=url, Entries=entries)
+    assert error.message == "Message attribute list values in SendMessageBatch operation are not supported."
+    assert world.receive(url) == []
+
+
 def test_the_largest_message_counts_names_types_and_values(world: World) -> None:
     url = world.queue(MaximumMessageSize="1024")
     world.send(url, "x" * 1024)

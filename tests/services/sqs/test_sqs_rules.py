@@ -210,7 +210,6 @@ def test_good_attributes(name, value):
         ("aws.x", text("a"), "reserved prefix"),
         ("Amazon.x", text("a"), "reserved prefix"),
         ("x" * 257, text("a"), "256"),
-        ("X", {"DataType": "String", "StringListValues": ["a"]}, "list values in SendMessage operation"),
     ],
 )
 def test_bad_attributes(name, value, says):

@@ -67,6 +67,20 @@ def check_attributes(attributes: Attributes) -> int:
     return sum(_check_name(name) + _check_value(name, value, "(user) ") for name, value in attributes.items())
 
 
+def check_lists(entry: Mapping[str, Any], operation: str) -> None:
+    """Raise ``AwsError`` where an attribute has list values, be they empty: AWS fails a whole batch for one.
+
+    https://github.com/ruby-shoryuken/shoryuken/issues/769
+    """
+    for kind in ("MessageAttributes", "MessageSystemAttributes"):
+        for value in (entry.get(kind) or {}).values():
+            if value.get("StringListValues") is not None or value.get("BinaryListValues") is not None:
+                raise AwsError(
+                    "UnsupportedOperation",
+                    f"Message attribute list values in {operation} operation are not supported.",
+                )
+
+
 def _check_name(name: str) -> int:
     if not name:
         raise errors.invalid("The request must contain non-empty message attribute name.")
@@ -85,10 +99,6 @@ def _check_name(name: str) -> int:
 
 
 def _check_value(name: str, value: Mapping[str, Any], kind: str) -> int:
-    if value.get("StringListValues") or value.get("BinaryListValues"):
-        raise AwsError(
-            "UnsupportedOperation", "Message attribute list values in SendMessage operation are not supported."
-        )
     data_type = value.get("DataType")
     if not data_type:
         raise errors.invalid(f"The message attribute '{name}' must contain non-empty message attribute type.")
