@@ -405,7 +405,10 @@ class Runtimes:
                 invocation = fleet.waiting.popleft()
                 if not invocation.outcome.done():
                     invocation.outcome.set_exception(stopped)
-        self._queue.clear()
+        while self._queue:
+            fleet = self._queue.popleft()
+            fleet.queued -= 1
+            self._forget_empty(fleet)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

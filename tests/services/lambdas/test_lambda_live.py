@@ -246,6 +246,36 @@ def test_an_event_is_accepted_and_runs(lambda_: Any, deploy: Any, listener: List
     assert lambda_.invoke(FunctionName=name, InvocationType="DryRun")["StatusCode"] == 204
 
 
+def test_what_became_of_an_event_is_told(lambda_: Any, sqs: Any, server: Any, deploy: Any) -> None:
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("told-well", "told-ill", "dead")}
+    arns = {name: f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}" for name in urls}
+    text = "def handler(event, context):\n    if event['fail']: raise ValueError('no')\n    return event"
+    deploy("telling", text, DeadLetterConfig={"TargetArn": arns["dead"]})
+    lambda_.put_function_event_invoke_config(
+        FunctionName="telling", MaximumRetryAttempts=0,
+        DestinationConfig={
+            "OnSuccess": {"Destination": arns["told-well"]}, "OnFailure": {"Destination": arns["told-ill"]}
+        },
+    )  # fmt: skip
+    for fail in (False, True):
+        payload = json.dumps({"fail": fail})
+        assert lambda_.invoke(FunctionName="telling", InvocationType="Event", Payload=payload)["StatusCode"] == 202
+
+    def received(name: str) -> Any:
+        answer = sqs.receive_message(QueueUrl=urls[name], WaitTimeSeconds=20, MessageAttributeNames=["All"])
+        return answer["Messages"][0]
+
+    well, ill, dead = (
+        json.loads(received("told-well")["Body"]),
+        json.loads(received("told-ill")["Body"]),
+        received("dead"),
+    )
+    assert (well["requestContext"]["condition"], well["responsePayload"]) == ("Success", {"fail": False})
+    assert (ill["requestContext"]["condition"], ill["responsePayload"]["errorMessage"]) == ("RetriesExhausted", "no")
+    assert json.loads(dead["Body"]) == {"fail": True}
+    assert dead["MessageAttributes"]["ErrorMessage"]["StringValue"] == "no"
+
+
 def test_a_queue_feeds_a_function(lambda_: Any, sqs: Any, deploy: Any, listener: Listener) -> None:
     name = deploy("consumer", REPORT)
     url = sqs.create_queue(QueueName="feed")["QueueUrl"]

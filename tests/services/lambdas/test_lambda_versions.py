@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from waypost.aws.errors import AwsError
+from waypost.service import Job
+from waypost.services import lambdas
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
 
@@ -143,9 +145,6 @@ def test_code_of_a_version_is_kept_and_can_be_downloaded(still: Any, package: An
 
 
 def _forget(world: Any, tx: Any, sha256: str) -> None:
-    from waypost.service import Job
-    from waypost.services import lambdas
-
     lambdas.SERVICE.jobs["lambda.forget_code"](
         tx, world.context(), Job(0, "", "", "", "", 0, 0, {"CodeSha256": sha256})
     )

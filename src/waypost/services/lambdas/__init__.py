@@ -1,12 +1,13 @@
 """AWS Lambda: functions, invocations, event source mappings."""
 
 from waypost.service import Service
-from waypost.services.lambdas import pollers
+from waypost.services.lambdas import asynchronous, pollers
 from waypost.services.lambdas.code import FORGET_CODE, download_code, forget_code
 from waypost.services.lambdas.compatibility import NOTES, REFUSES
 from waypost.services.lambdas.operations import (
     aliases,
     concurrency,
+    event_configs,
     functions,
     invocations,
     mappings,
@@ -27,6 +28,7 @@ SERVICE = Service(
         "DeleteEventSourceMapping": mappings.delete_event_source_mapping,
         "DeleteFunction": functions.delete_function,
         "DeleteFunctionConcurrency": concurrency.delete_function_concurrency,
+        "DeleteFunctionEventInvokeConfig": event_configs.delete_function_event_invoke_config,
         "GetAccountSettings": concurrency.get_account_settings,
         "GetAlias": aliases.get_alias,
         "GetEventSourceMapping": mappings.get_event_source_mapping,
@@ -34,15 +36,18 @@ SERVICE = Service(
         "GetFunctionCodeSigningConfig": functions.get_function_code_signing_config,
         "GetFunctionConcurrency": concurrency.get_function_concurrency,
         "GetFunctionConfiguration": functions.get_function_configuration,
+        "GetFunctionEventInvokeConfig": event_configs.get_function_event_invoke_config,
         "GetPolicy": permissions.get_policy,
         "Invoke": invocations.invoke,
         "ListAliases": aliases.list_aliases,
         "ListEventSourceMappings": mappings.list_event_source_mappings,
+        "ListFunctionEventInvokeConfigs": event_configs.list_function_event_invoke_configs,
         "ListFunctions": functions.list_functions,
         "ListTags": tags.list_tags,
         "ListVersionsByFunction": versions.list_versions_by_function,
         "PublishVersion": versions.publish_version,
         "PutFunctionConcurrency": concurrency.put_function_concurrency,
+        "PutFunctionEventInvokeConfig": event_configs.put_function_event_invoke_config,
         "RemovePermission": permissions.remove_permission,
         "TagResource": tags.tag_resource,
         "UntagResource": tags.untag_resource,
@@ -50,10 +55,11 @@ SERVICE = Service(
         "UpdateEventSourceMapping": mappings.update_event_source_mapping,
         "UpdateFunctionCode": functions.update_function_code,
         "UpdateFunctionConfiguration": functions.update_function_configuration,
+        "UpdateFunctionEventInvokeConfig": event_configs.update_function_event_invoke_config,
         "waypost:DownloadCode": download_code,
         "waypost:PrepareInvoke": invocations.prepare_invoke,
     },
-    jobs={invocations.ASYNC: invocations.run_async, FORGET_CODE: forget_code},
+    jobs={asynchronous.ASYNC: asynchronous.run_async, FORGET_CODE: forget_code},
     background=pollers.run,
     refuses=REFUSES,
     refusal_code="InvalidParameterValueException",

@@ -15,7 +15,6 @@ _CONFIGURATION = {
     "VpcConfig.SubnetIds": "functions run on this host's network",
     "VpcConfig.SecurityGroupIds": "functions run on this host's network",
     "VpcConfig.Ipv6AllowedForDualStack": "functions run on this host's network",
-    "DeadLetterConfig.TargetArn": _LATER,
     "KMSKeyArn": "environment variables are not encrypted with customer keys",
     "TracingConfig.Mode=Active": "there is no X-Ray to trace to",
     "Layers": _LATER,
@@ -77,7 +76,11 @@ NOTES: Mapping[str, str] = {
     "CreateAlias": "Of two versions one is drawn for each request.",
     "GetFunctionCodeSigningConfig": "Code signing is refused, so no function has a configuration.",
     "Invoke": (
-        "An event that fails three times, or for six hours finds no free environment, is dropped with a line in the "
-        "log."
+        "An event that has failed for good, and has neither a destination nor a dead-letter target, is dropped with a "
+        "line in the log."
+    ),
+    "PutFunctionEventInvokeConfig": (
+        "Destinations are queues, topics and functions; EventBridge, S3 and Kafka are refused. The function's role is "
+        "not asked whether it may send there."
     ),
 }

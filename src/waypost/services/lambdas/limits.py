@@ -34,6 +34,8 @@ FUNCTIONS_PAGE_MAX = 50
 """Items of one ListFunctions or ListVersionsByFunction page."""
 ALIASES_PAGE_MAX = 50
 """Items of one ListAliases page."""
+EVENT_CONFIGS_PAGE_MAX = 50
+"""Items of one ListFunctionEventInvokeConfigs page."""
 MAPPINGS_PAGE_MAX = 100
 """Items of one ListEventSourceMappings page."""
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from waypost.aws.errors import AwsError
 from waypost.runtimes.invocation import FunctionOutcome, FunctionThrottled
 from waypost.service import Context, Params, Park, Perform
+from waypost.services.lambdas.calling import Event, prepare
 from waypost.services.lambdas.limits import CONCURRENCY_MAX, RECEIVE_MAX
-from waypost.services.lambdas.operations.invocations import call_with_batch
 from waypost.services.lambdas.operations.mappings import SUPERVISOR, wake_key
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import batches, names
@@ -136,7 +136,7 @@ def work(tx: Tx, ctx: Context, request: Params) -> Perform:
     """Give a batch to the function: ``{"Polled", "Batch": [Claimed], "ClaimedMs"}``, answered by ``_settle``."""
     batch = _Batch(request["Polled"], request["Batch"], request["ClaimedMs"])
     named = names.Named(ctx.account, ctx.region, batch.polled.function_name, batch.polled.qualifier)
-    call = call_with_batch(tx, ctx, named, batches.event(batch.messages))
+    call = prepare(tx, ctx, named, Event(batches.event(batch.messages), ctx.ids.uuid()))
     return Perform(call, partial(_settle, batch))
 
 

@@ -235,6 +235,25 @@ DELETE FROM lambda_qualified_policy WHERE function_id = :function_id AND qualifi
 -- name: delete_qualified_policies : with their function
 DELETE FROM lambda_qualified_policy WHERE function_id = :function_id;
 
+-- name: event_rules : of an event's own qualifier; the rules of one are not those of another
+SELECT e.retries, e.age_s, e.destinations
+FROM lambda_event_config e JOIN lambda_function f ON f.id = e.function_id
+WHERE f.account = :account AND f.region = :region AND f.name = :name AND e.qualifier = :qualifier;
+
+-- name: get_event_config
+SELECT function_id, qualifier, retries, age_s, destinations, modified FROM lambda_event_config
+WHERE function_id = :function_id AND qualifier = :qualifier;
+
+-- name: list_event_configs : a page
+SELECT function_id, qualifier, retries, age_s, destinations, modified FROM lambda_event_config
+WHERE function_id = :function_id AND qualifier > :after ORDER BY qualifier LIMIT :limit;
+
+-- name: put_event_config
+INSERT INTO lambda_event_config (function_id, qualifier, retries, age_s, destinations, modified)
+VALUES (:function_id, :qualifier, :retries, :age_s, :destinations, :modified)
+ON CONFLICT (function_id, qualifier) DO UPDATE SET retries = excluded.retries, age_s = excluded.age_s,
+  destinations = excluded.destinations, modified = excluded.modified;
+
 -- name: delete_event_config : what becomes of asynchronous events; also with its version or alias
 DELETE FROM lambda_event_config WHERE function_id = :function_id AND qualifier = :qualifier;
 

@@ -14,7 +14,7 @@ from waypost.services.lambdas.function import Function, describe, find, latest, 
 from waypost.services.lambdas.limits import FUNCTIONS_PAGE_MAX
 from waypost.services.lambdas.operations.versions import check_revision, created, publish
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import archive, configuration, names
+from waypost.services.lambdas.rules import archive, configuration, names, targets
 from waypost.store.store import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -216,6 +216,7 @@ def _check_configuration(tx: Tx, ctx: Context, request: Params) -> None:
     configuration.check_environment((request.get("Environment") or {}).get("Variables") or {})
     if request.get("Runtime"):
         configuration.check_runtime(request["Runtime"])
+    targets.check_dead_letter((request.get("DeadLetterConfig") or {}).get("TargetArn") or "")
     if request.get("Role"):
         _check_role(tx, ctx, request["Role"])
 
@@ -260,6 +261,8 @@ def _changed(function: Function, ctx: Context, request: Params, content: bytes |
         "architecture": (request.get("Architectures") or [None])[0],
         "log_group": (request.get("LoggingConfig") or {}).get("LogGroup"),
     }
+    if request.get("DeadLetterConfig") is not None:
+        changes["dead_letter"] = request["DeadLetterConfig"].get("TargetArn") or ""
     if request.get("Environment") is not None:
         changes["environment"] = _encode(request["Environment"].get("Variables") or {}).decode()
     if content is not None:
