@@ -115,10 +115,17 @@ def test_a_page_has_a_megabyte_at_most(world: World):
 
 def test_a_search_looks_at_a_bounded_number_of_events(world: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("waypost.services.logs.reading.SCANNED_EVENTS_MAX", 10)
+    monkeypatch.setattr("waypost.services.logs.reading.READ_ROWS", (2, 2))
     world.group("g", "s")
-    world.put(*[(number, f"m{number}") for number in range(35)])
-    pages = world.pages("FilterLogEvents", logGroupName="g", filterPattern="m34")
-    assert [[event["message"] for event in page["events"]] for page in pages] == [[], [], [], ["m34"]]
+    for number in range(35):
+        world.put((number, f"m{number}"))
+    for head in (True, False):
+        pages = world.pages(
+            "FilterLogEvents", logGroupName="g", filterPattern="?m34 ?m0", startFromHead=head, startTime=NOW_MS
+        )
+        found = [event["message"] for page in pages for event in page["events"]]
+        assert found == ["m0", "m34"][:: 1 if head else -1]
+        assert 4 <= len(pages) <= 5, "each page looks at 10"
 
 
 def test_a_search_among_many_streams_of_others_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch):

@@ -114,8 +114,8 @@ def test_a_group_has_two_filters(world: World):
         (
             {"destinationArn": f"{FUNCTION}x"},
             (
-                "Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to execute your"
-                " function."
+                "Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to execute"
+                " your function."
             ),
         ),
         (

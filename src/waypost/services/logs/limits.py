@@ -38,15 +38,15 @@ TOKEN_LIFE_MS = 86_400_000
 
 ROW_SPAN_MS_MAX = 60_000
 """From the oldest to the newest event of one row: an instant is looked for in rows that begin so much before it."""
-ROW_BYTES_MAX = 262_144
+ROW_BYTES_MAX = 65_536
 """Events of one row, unless it is one that is larger."""
 PACK_BYTES_MIN = 256
 """Rows from this size on are compressed."""
 SCANNED_EVENTS_MAX = 10_000
-"""Events that one FilterLogEvents looks at; its page may be empty, and its token goes on."""
+"""Events after which one FilterLogEvents looks at no more rows; its page may be empty, and its token goes on."""
 SCANNED_ROWS_MAX = 5_000
-"""Rows that one FilterLogEvents looks at."""
-READ_ROWS = (16, 512)
+"""The same for rows."""
+READ_ROWS = (2, 512)
 """Rows of the first and of the largest look of one page."""
 READ_BYTES_MAX = 4_194_304
 """What one look should bring at most, judged by the looks before it."""

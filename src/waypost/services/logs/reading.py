@@ -116,24 +116,27 @@ class _Reader:
         self._wanted = wanted
         self._forward = forward
         self._ahead: list[Found] = []
-        self._bytes = 0
-        self.scanned = 0
-        self.rows = 0
+        self._bytes = self._scanned = self._rows = 0
         self.place = place
         self.events: list[Found] = []
         self.full = False
 
     def take(self, rows: Sequence[Row]) -> None:
         """Read rows ahead."""
-        self.rows += len(rows)
-        since_ms, until_ms = self._span
-        place, forward = self.place, self._forward
+        self._rows += len(rows)
+        (since_ms, until_ms), place, forward, accept = self._span, self.place, self._forward, self._accept
         for _, _, row, ingested_ms, _, packed, stream in rows:
             if packed is None:
                 continue
-            for index, (at_ms, message) in enumerate(zip(*unpack(packed), strict=True)):
-                if since_ms <= at_ms < until_ms and ((at_ms, row, index) >= place) == forward:
-                    self._ahead.append(Found(at_ms, row, index, message, ingested_ms, stream))
+            times, messages = unpack(packed)
+            self._scanned += len(times)
+            self._ahead += [
+                Found(at_ms, row, number, message, ingested_ms, stream)
+                for number, (at_ms, message) in enumerate(zip(times, messages, strict=True))
+                if since_ms <= at_ms < until_ms
+                and ((at_ms, row, number) >= place) == forward
+                and (accept is None or accept(message))
+            ]
         self._ahead.sort(reverse=not forward)
 
     def give(self, horizon_ms: int | None) -> None:
@@ -142,19 +145,14 @@ class _Reader:
         for event in self._ahead:
             if horizon_ms is not None and (event.at_ms >= horizon_ms if self._forward else event.at_ms <= horizon_ms):
                 break
-            if self._accept is None or self._accept(event.message):
-                size = size_of(event.message)
-                if self.events and self._bytes + size > EVENTS_PAGE_BYTES_MAX:
-                    self.full = True
-                    break
-                self.events.append(event)
-                self._bytes += size
-            given += 1
-            self.scanned += 1
-            self.place = event.place._replace(number=event.number + 1) if self._forward else event.place
-            if len(self.events) == self._wanted or self.scanned >= SCANNED_EVENTS_MAX:
+            size = size_of(event.message)
+            if len(self.events) == self._wanted or (self.events and self._bytes + size > EVENTS_PAGE_BYTES_MAX):
                 self.full = True
                 break
+            self.events.append(event)
+            self._bytes += size
+            given += 1
+            self.place = event.place._replace(number=event.number + 1) if self._forward else event.place
         del self._ahead[:given]
         if not self.full and not self._ahead and horizon_ms is not None:
             self._pass(horizon_ms)
@@ -165,8 +163,9 @@ class _Reader:
         self.place = max(self.place, there) if self._forward else min(self.place, there)
 
     @property
-    def holds(self) -> bool:
-        return bool(self._ahead)
+    def tired(self) -> bool:
+        """Whether it has looked at enough."""
+        return self._scanned >= SCANNED_EVENTS_MAX or self._rows >= SCANNED_ROWS_MAX
 
 
 def read(
@@ -183,8 +182,8 @@ def read(
             horizon_ms = (min(edges) if forward else max(edges)) if edges else None
             reader.give(horizon_ms)
             if reader.full or not unread:
-                return Page(reader.events, reader.place, not unread and not reader.holds)
-            if reader.rows >= SCANNED_ROWS_MAX and reader.place != place:
+                return Page(reader.events, reader.place, ended=not reader.full)
+            if reader.tired and reader.place != place:
                 return Page(reader.events, reader.place, ended=False)
             first = next(source for source in unread if source.horizon_ms == horizon_ms)
         reader.take(first.read(tx, place, span, forward=forward))
