@@ -118,6 +118,32 @@ async def test_a_kill_between_publish_and_delivery_loses_nothing(web: WebServer,
     assert await asyncio.to_thread(again.stop) == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_who_was_away_through_a_kill_gets_everything_once(web: WebServer, kind: str, tmp_path: Path) -> None:
+    where = ("--store", new_database()) if kind == "postgres" else ()
+    node = await asyncio.to_thread(start_server, tmp_path / "data", *where)
+    sns = node.client("sns")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    arn = await subscribe(sns, topic, web)
+    policy = {"healthyRetryPolicy": {"numRetries": 100, "minDelayTarget": 1, "maxDelayTarget": 1}}
+    sns.set_subscription_attributes(
+        SubscriptionArn=arn, AttributeName="DeliveryPolicy", AttributeValue=json.dumps(policy)
+    )
+    await web.close()
+
+    async def publish(client: Any, number: int) -> str:
+        return (await asyncio.to_thread(client.publish, TopicArn=topic, Message=str(number)))["MessageId"]
+
+    published = [await publish(sns, number) for number in range(20)]
+    node.kill()
+    again = await asyncio.to_thread(start_server, tmp_path / "data", *where)
+    published += [await publish(again.client("sns"), number) for number in range(20, 30)]
+    await web.start()
+    await web.received(30)
+    assert sorted(request.headers["x-amz-sns-message-id"] for request in web.requests) == sorted(published)
+    assert await asyncio.to_thread(again.stop) == 0
+
+
 async def test_a_subscribed_function_runs(node: LiveServer) -> None:
     account = "000000000077"
     lambda_, iam, sns = (node.client(name, account=account) for name in ("lambda", "iam", "sns"))

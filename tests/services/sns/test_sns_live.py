@@ -15,6 +15,10 @@ from tests.conftest import LiveServer
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 STRING = "message attribute type 'String'."
+NO_KEY = (
+    "Key 'alias/mine' does not exist: Waypost has no KMS. The AWS managed key alias/aws/sns is taken; encrypt the"
+    " host's disk to encrypt what topics keep."
+)
 
 
 @pytest.fixture
@@ -93,6 +97,10 @@ def test_errors_are_rendered_as_sns_does(sns: Any):
             ),
             400, "ParameterValueInvalid",
             f"The message attribute 'a' must contain non-empty message attribute value for {STRING}",
+        ),
+        (
+            lambda: sns.create_topic(Name="live-key", Attributes={"KmsMasterKeyId": "alias/mine"}),
+            400, "KMSNotFound", NO_KEY,
         ),
         (
             lambda: sns.list_tags_for_resource(ResourceArn=f"arn:aws:sns:{REGION}:{ACCOUNT}:nobody"),
