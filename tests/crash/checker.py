@@ -118,6 +118,12 @@ class Observed:
     """When nothing was broken and everything that had been was to be mended by then, in seconds since the epoch."""
     idle_s: float = 0
     """In calm an execution waits for less than so long for anything."""
+    strays: list[str] = field(default_factory=list)
+    """The bodies of messages that a message move task was to take from one queue to another."""
+    moved: list[Received] = field(default_factory=list)
+    """What arrived there."""
+    task: dict[str, Any] = field(default_factory=dict)
+    """The task, as it is listed at the end."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,7 @@ def check(observed: Observed) -> list[Fault]:
         for rule, find in (
             ("lost message", lost_messages),
             ("foreign message", foreign_messages),
+            ("moved message", moved_messages),
             ("delivered after delete", delivered_after_delete),
             ("delivered early", delivered_early),
             ("in flight twice", in_flight_twice),
@@ -172,6 +179,23 @@ def foreign_messages(observed: Observed) -> Iterator[str]:
         body = bodies.get((received.queue, received.message_id))
         if body is not None and body != received.body:
             yield f"{received.queue}: {received.message_id} was sent as {body} and received as {received.body}"
+
+
+def moved_messages(observed: Observed) -> Iterator[str]:
+    """Each message that a task moves arrives, as one message, and the task knows how many did."""
+    arrived: dict[str, set[str]] = {}
+    for received in observed.moved:
+        arrived.setdefault(received.body, set()).add(received.message_id)
+    for body in observed.strays:
+        ids = arrived.pop(body, set())
+        if len(ids) != 1:
+            yield f"{body} is {len(ids)} messages after it was moved"
+    for body in arrived:
+        yield f"{body} arrived and was not to be moved"
+    if observed.strays:
+        found = (observed.task.get("Status"), observed.task.get("ApproximateNumberOfMessagesMoved"))
+        if found != ("COMPLETED", len(observed.strays)):
+            yield f"the task of {len(observed.strays)} messages is {found}"
 
 
 def delivered_after_delete(observed: Observed) -> Iterator[str]:

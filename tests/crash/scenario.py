@@ -86,6 +86,10 @@ EXPECTED = {
     "silent": Expected("SUCCEEDED", ["Sort", "Ask", "Unanswered", "Close", "Audit", "Note", "Done"], "unanswered", 0),
 }
 
+STRAYS = [f"stray-{number}" for number in range(400)]
+"""What a message move task has to move while everything goes on."""
+STRAYS_PER_S = 20
+
 LASTING = [("WaitStateEntered", "WaitStateExited", 1.0), ("TaskStarted", "TaskTimedOut", 4.0)]
 """How long the timers of an order run at least."""
 
@@ -184,11 +188,15 @@ def set_up(url: str, log: Path) -> dict[str, str]:
     dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
     dead_arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 15})
+    strays_arn = dead_arn.replace(":dead", ":strays")
     for name, attributes in {
         "audit": {"VisibilityTimeout": str(VISIBILITY_S)},
         "work": {"VisibilityTimeout": "5"},
         "plain": {"VisibilityTimeout": str(VISIBILITY_S), "RedrivePolicy": redrive},
         "line.fifo": {"VisibilityTimeout": str(VISIBILITY_S), "FifoQueue": "true"},
+        "strays": {},
+        "ward": {"RedrivePolicy": json.dumps({"deadLetterTargetArn": strays_arn, "maxReceiveCount": 1})},
+        "found": {"VisibilityTimeout": str(VISIBILITY_S)},
     }.items():
         urls[name.partition(".")[0]] = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
     for name, code in {"inventory": INVENTORY, "price": PRICE}.items():
@@ -206,7 +214,14 @@ def set_up(url: str, log: Path) -> dict[str, str]:
     machine = client("stepfunctions").create_state_machine(
         name="crash", definition=definition(urls["work"], urls["audit"]), roleArn=role
     )["stateMachineArn"]
-    return {**urls, "dead": dead, "machine": machine}
+    for first in range(0, len(STRAYS), 10):
+        entries = [{"Id": body, "MessageBody": body} for body in STRAYS[first : first + 10]]
+        sqs.send_message_batch(QueueUrl=urls["strays"], Entries=entries)
+    sqs.start_message_move_task(
+        SourceArn=strays_arn, DestinationArn=dead_arn.replace(":dead", ":found"),
+        MaxNumberOfMessagesPerSecond=STRAYS_PER_S,
+    )  # fmt: skip
+    return {**urls, "dead": dead, "machine": machine, "strays_arn": strays_arn}
 
 
 def read_answers(log: Path) -> list[Answer]:

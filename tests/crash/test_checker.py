@@ -58,6 +58,13 @@ def faultless() -> Observed:
     observed.calm = [(0.5, 1.5), (10.0, 30.0)]
     observed.idle_s = 5.0
     observed.audited = [Received("audit", "a1", "o1", 3.0, 3.5, 1), Received("audit", "a1", "o1", 8.0, 8.5, 2)]
+    observed.strays = ["s1", "s2"]
+    observed.moved = [
+        Received("found", "x1", "s1", 3.0, 3.5, 1),
+        Received("found", "x1", "s1", 8.0, 8.5, 2),
+        Received("found", "x2", "s2", 3.0, 3.5, 1),
+    ]
+    observed.task = {"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 2}
     return observed
 
 
@@ -107,6 +114,11 @@ MUTANTS: list[tuple[str, str, Callable[[Observed], object]]] = [
     ("in flight twice", "two nodes hand it out at once",
      lambda o: o.received.append(Received("plain", "m1", "one", 0.5, 2.5, 2))),
     ("receive count", "a delivery is forgotten", lambda o: setattr(o.received[1], "count", 1)),
+    ("moved message", "one is lost on the way", lambda o: o.moved.pop()),
+    ("moved message", "one is moved twice", lambda o: setattr(o.moved[1], "message_id", "x3")),
+    ("moved message", "one comes from nowhere", lambda o: o.moved.append(Received("found", "x4", "s4", 1.0, 2.0, 1))),
+    ("moved message", "the task counts wrong", lambda o: o.task.update(ApproximateNumberOfMessagesMoved=3)),
+    ("moved message", "the task does not end", lambda o: o.task.update(Status="RUNNING")),
     ("dead letter", "a poison message is not moved", lambda o: o.dead.clear()),
     ("dead letter", "a poison message is moved twice", lambda o: o.dead.append(o.dead[0])),
     ("fifo order", "a message overtakes in one reply", lambda o: o.received.insert(2, o.received.pop(3))),

@@ -19,7 +19,7 @@ import stores
 from crash import blows
 from crash.checker import Fault, Sent, check
 from crash.nodes import Node, Nodes, all_gone, processes_marked
-from crash.scenario import EXPECTED, LASTING, read, read_answers, set_up
+from crash.scenario import EXPECTED, LASTING, STRAYS, STRAYS_PER_S, read, read_answers, set_up
 from crash.workload import CLOCKS_S, VISIBILITY_S, Progress, Stalled, Workload, running
 
 SEED = int(os.environ.get("WAYPOST_CRASH_SEED", "1"))
@@ -58,6 +58,7 @@ class Run:
         self.observed.lasting = LASTING
         self.observed.visibility_s = VISIBILITY_S - CLOCKS_S
         self.observed.idle_s = IDLE_S
+        self.observed.strays = STRAYS
         self.stalled = ""
 
     def play(self, strike: Callable[[], None]) -> None:
@@ -93,7 +94,7 @@ class Run:
         break_down()
 
         with ThreadPoolExecutor() as pool:
-            reading = [pool.submit(read) for read in (self._plain, self._line, self._audit, self._dead)]
+            reading = [pool.submit(read) for read in (self._plain, self._line, self._audit, self._dead, self._moved)]
             workload.look_up_executions()
             for one in reading:
                 one.result()
@@ -128,6 +129,20 @@ class Run:
             found.add(received.message_id)
             self.observed.dead.append(received)
             self.workload.delete(client, self.workload.resources["dead"], received, log=False)
+
+    def _moved(self) -> None:
+        client = self.workload.client()
+        found: set[str] = set()
+        limit_s = 30 + 2 * len(STRAYS) / STRAYS_PER_S
+        for received in self.workload.drain("found", lambda: len(found) >= len(STRAYS), limit_s):
+            found.add(received.body)
+            self.observed.moved.append(received)
+            self.workload.delete(client, self.workload.resources["found"], received, log=False)
+        while not self.observed.task or self.observed.task["Status"] == "RUNNING":
+            answer = client.call("sqs", "ListMessageMoveTasks", SourceArn=self.workload.resources["strays_arn"])
+            (self.observed.task,) = answer["Results"]
+            if len(found) < len(STRAYS):
+                break  # that says enough
 
     def judge(self) -> list[Fault]:
         """Broken promises of the nodes, then of their processes."""
