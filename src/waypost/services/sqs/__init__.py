@@ -53,11 +53,12 @@ SERVICE = Service(
         "DeleteQueue": "The queue is gone at once; the disk space of its messages is freed in the background.",
         "PurgeQueue": "The messages are gone at once. A purge also forgets deduplication ids.",
         "SendMessage": (
-            f"{_OTHER_ACCOUNTS} MessageGroupId on a standard queue is kept and shown; fair queues are not built yet."
+            f"{_OTHER_ACCOUNTS} MessageGroupId on a standard queue names the tenant of a fair queue."
         ),
         "ReceiveMessage": (
             "A short poll looks at all messages. Where nodes share a PostgreSQL a few more than 120,000 messages may "
-            "be in flight. FIFO queues are not throttled."
+            "be in flight. FIFO queues are not throttled. Fair queues serve quiet tenants first by AWS's measures, "
+            "taken from samples: see docs/operating/fair-queues.md. Their CloudWatch metrics are not there."
         ),
         "StartMessageMoveTask": (
             "AWS says little of what a task moves. Here: what was in the queue when it began, the oldest first; what "

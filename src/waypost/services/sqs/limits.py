@@ -109,7 +109,7 @@ LANE_HEAD = 100
 storage becomes its lane, and the others' messages are moved out of it."""
 SORT_LOOKS_MAX = 2_000
 """Messages that one step looks at to see whether they lie where they belong."""
-SORT_MOVES_MAX = 300
+SORT_MOVES_MAX = 100
 """Messages that one step moves to where they belong."""
 SORT_AGAIN_MS = (1_000, 10_000_000)
 """First and longest pause before a storage that was sorted is looked at again, for what was committed late."""
