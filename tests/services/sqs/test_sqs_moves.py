@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -289,6 +290,34 @@ def test_more_than_one_step_holds(world: World) -> None:
     assert world.work() == 3
     assert task(world)["ApproximateNumberOfMessagesMoved"] == len(sent)
     assert sorted(drain(world, other)) == sorted(sent)
+
+
+FILL = """
+INSERT INTO sqs_message (id, storage, visible_at, receives, sent_at, message_id, sender, body)
+WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < CAST(:count AS BIGINT))
+SELECT CAST(:first AS BIGINT) + n, (SELECT storage FROM sqs_queue WHERE name = 'dlq'), CAST(:now AS BIGINT), 0,
+  CAST(:now AS BIGINT), 'm', 'me', CAST(:body AS TEXT)
+FROM counted
+"""
+
+
+def test_ten_thousand_messages_take_no_more_memory_than_a_step_needs(world: World) -> None:
+    count, body = 10_000, "x" * 1_000
+    dead_letters(world, [])
+    world.queue("other")
+    sql(world.store, FILL, count=count, first=world.now_ms << 20, now=world.now_ms, body=body)
+    world.pass_s(1)
+    start(world, DestinationArn=arn("other"))
+    tracemalloc.start()
+    try:
+        assert world.work() == count // MOVE_BATCH_MAX + 1  # the last finds nothing
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * MOVE_BATCH_MAX * len(body)
+    lying = "SELECT name, COUNT(*) FROM sqs_message m JOIN sqs_queue q ON q.storage = m.storage GROUP BY name"
+    assert sql(world.store, lying) == [("other", count)]
+    assert task(world)["ApproximateNumberOfMessagesMoved"] == count
 
 
 def test_from_and_to_the_lanes_of_noisy_tenants(world: World) -> None:
