@@ -11,7 +11,7 @@ from waypost.clock import SystemClock
 from waypost.ids import RandomIds
 from waypost.registry import Registry
 from waypost.service import Again, Context, Job, Params
-from waypost.services import iam, lambdas, sns, sqs, states, sts
+from waypost.services import iam, lambdas, logs, sns, sqs, states, sts
 from waypost.store.postgres import PostgresStore
 from waypost.store.store import Tx
 from waypost.work.engine import Engine
@@ -25,7 +25,9 @@ class Node:
 
     def __init__(self, url: str, name: str, seed: int, handlers: dict[str, Any]) -> None:
         self.store = PostgresStore(url, node=name, connections_max=4)
-        self.registry = Registry([iam.SERVICE, lambdas.SERVICE, sns.SERVICE, sqs.SERVICE, states.SERVICE, sts.SERVICE])
+        self.registry = Registry(
+            [iam.SERVICE, lambdas.SERVICE, logs.SERVICE, sns.SERVICE, sqs.SERVICE, states.SERVICE, sts.SERVICE]
+        )
         self.engine = Engine(self.store, SystemClock(), RandomIds(seed), self.registry, {})
         self.runner = Runner(self.engine, {**self.registry.jobs(), **handlers}, name)
 
