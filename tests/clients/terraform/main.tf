@@ -44,26 +44,19 @@ resource "aws_sqs_queue_redrive_policy" "orders" {
   })
 }
 
-data "aws_iam_policy_document" "orders" {
-  statement {
-    sid       = "topic"
-    actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.orders.arn]
-    principals {
-      type        = "Service"
-      identifiers = ["sns.amazonaws.com"]
-    }
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [aws_sns_topic.orders.arn]
-    }
-  }
-}
-
 resource "aws_sqs_queue_policy" "orders" {
   queue_url = aws_sqs_queue.orders.id
-  policy    = data.aws_iam_policy_document.orders.json
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "topic"
+      Effect    = "Allow"
+      Principal = { Service = "sns.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.orders.arn
+      Condition = { ArnEquals = { "aws:SourceArn" = aws_sns_topic.orders.arn } }
+    }]
+  })
 }
 
 resource "aws_sqs_queue" "fifo" {
