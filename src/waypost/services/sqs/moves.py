@@ -153,15 +153,19 @@ class _Step:
         for wake_key, count in self._arrived.items():
             self._tx.wake(wake_key, count)
         if self._moved and self._tx.shared:
-            # What is deleted lies in the way of claims until the floor passes it, as what is claimed does.
-            floor.after_claim(
-                self._tx, self._ctx, self._source, list(self._moved), self._ctx.now_ms + 1, self._ctx.now_ms
-            )
+            self._raise_floor()
         moved = len(self._moved)
         if self._failure is not None:
             return _end(self._tx, self._task, moves.FAILED, self._failure, moved)
         after = page[looked_at - 1][0] + 1 if looked_at else self._after
         return self._go_on(after, left, moved, done=looked_at == len(page) < MOVE_BATCH_MAX)
+
+    def _raise_floor(self) -> None:
+        """What is deleted lies in the way of claims until the floor passes it, as what is claimed does."""
+        now_ms = self._ctx.now_ms
+        place = self._source._replace(storage=self._storage)
+        due_ms = now_ms + 1 if "after" in self._payload else 0  # in its first step a task sees to it that there is one
+        floor.after_claim(self._tx, self._ctx, place, list(self._moved), due_ms, now_ms)
 
     def _go_on(self, after: int, left: _Left | None, moved: int, *, done: bool) -> JobResult:
         """What the job has to know for its next step, or the end of the task. ``done``: with this storage."""
