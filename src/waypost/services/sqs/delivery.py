@@ -63,7 +63,6 @@ def claim(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int) ->
 
 def _claim_fairly(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int) -> Claim:
     """The same of a queue whose messages have groups: those of noisy tenants last."""
-    queue = lanes.judge(tx, ctx, queue)
     delivered: list[Delivered] = []
     more = False
     for storage in lanes.in_order(tx, queue):
@@ -75,6 +74,7 @@ def _claim_fairly(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms:
         if len(delivered) == limit:
             break
     lanes.received(tx, queue, [message.group_id for message in delivered])
+    lanes.judge(tx, ctx, queue)
     return Claim(delivered, more)
 
 

@@ -97,6 +97,7 @@ def received(tx: Tx, queue: Queue, groups: Iterable[str | None]) -> None:
             known.due_after -= 1
             if group_id is not None:
                 known.in_flight[group_id] = known.in_flight.get(group_id, 0) + 1
+                known.idle.pop(group_id, None)
 
 
 def in_order(tx: Tx, queue: Queue) -> list[int]:
@@ -116,12 +117,12 @@ def in_order(tx: Tx, queue: Queue) -> list[int]:
 # --- who is noisy
 
 
-def judge(tx: Tx, ctx: Context, queue: Queue) -> Queue:
-    """Sample what is in flight, where that is due, and open and close lanes by it; answers the queue as it is then."""
+def judge(tx: Tx, ctx: Context, queue: Queue) -> None:
+    """Sample what is in flight, where that is due, and open and close lanes by it: for the receives that follow."""
     now_ms = ctx.now_ms
     known: _Watch | None = tx.memo.get(_key(queue))
     if known is not None and not known.is_due(now_ms):
-        return queue
+        return
     if known is None:
         known = _Watch(Sample(now_ms, {}, 0), None, {}, now_ms + fairness.LOOK_MS)
     total = in_flight(tx, ctx, queue) if known.past is None else known.total
@@ -133,9 +134,8 @@ def judge(tx: Tx, ctx: Context, queue: Queue) -> Queue:
     tx.memo[_key(queue)] = _Watch(sample, past, idle, now_ms + fairness.LOOK_MS if closing else known.closes_ms)
     rested = {group_id for group_id, since_ms in idle.items() if now_ms - since_ms >= fairness.IDLE_MS}
     noisy = [group_id for group_id in fairness.noisy(sample, past) if group_id not in rested]
-    if not noisy and not (queue.lanes and closing):
-        return queue
-    return _arrange(tx, ctx, queue, _Plan(tx, ctx, queue, noisy, rested, closing=closing))
+    if noisy or (queue.lanes and closing):
+        _arrange(tx, ctx, queue, _Plan(tx, ctx, queue, noisy, rested, closing=closing))
 
 
 def _sample(tx: Tx, ctx: Context, queue: Queue, one_of: int) -> Sample:
@@ -220,25 +220,24 @@ class _Plan:
         return self._tx.one(Q.oldest_message, storage=storage, after=0) is None
 
 
-def _arrange(tx: Tx, ctx: Context, queue: Queue, plan: _Plan) -> Queue:
-    """Change the lanes of a queue, unless another node does just now; answers the queue as it is then."""
+def _arrange(tx: Tx, ctx: Context, queue: Queue, plan: _Plan) -> None:
+    """Change the lanes of a queue, unless another node does just now. Nobody is waited for."""
     where = {"account": queue.account, "region": queue.region, "name": queue.name}
     if plan.storage == queue.storage and tuple(plan.lanes) == queue.lanes:
-        return queue
+        return
     if tx.one(Q.lock_lanes, **where) is None:
-        return queue
+        return
     current = find(tx, queue.region, queue.account, queue.name)
     if current is None or (current.id, current.storages, current.lanes) != (queue.id, queue.storages, queue.lanes):
-        return queue if current is None else current
+        return
     arranged = queue._replace(storage=plan.storage, lanes=tuple(plan.lanes))
     tx.run(Q.set_lanes, storage=arranged.storage, lanes=write_lanes(arranged.lanes), **where)
     for storage in plan.gone:
         _schedule_sort(tx, ctx, queue, storage, 0)
     if plan.mixed:
-        # The first part at once: where little waits, whoever receives now gets what it should.
+        # The first part at once: where little waits, whoever receives next gets what it should.
         after, _ = _sort(tx, ctx, arranged, queue.storage, 0)
         _schedule_sort(tx, ctx, queue, queue.storage, after)
-    return arranged
 
 
 # --- bringing messages home

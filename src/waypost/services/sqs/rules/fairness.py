@@ -8,6 +8,7 @@ them approximate, and so are these: they are taken from samples.
 import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from heapq import nlargest
 from typing import NamedTuple
 
 SHARE = 10
@@ -21,10 +22,12 @@ IDLE_MS = 300_000
 
 RECENT_MS = 60_000
 """What is "recent" in the processing time: a message in flight counts half after so long."""
-BUSY_MIN_MS = 3_000
-"""Processing time of a tenant before its share is judged, for one message met in flight may be chance..."""
-BUSY_ALL_MIN_MS = 10_000
-"""... and processing time of all."""
+SEEN_MIN = 3
+"""So often a tenant's messages are met in flight before its processing time is judged, for once may be chance..."""
+SEEN_ALL_MIN = 10
+"""... and so often anybody's."""
+TENANTS_KEPT = 500
+"""Tenants whose processing time is remembered: those with most of it. Twice as many are before the others go."""
 COUNTED_MAX_MS = 10_000
 """What is in flight now has been so since the last sample, but for no longer than this."""
 LOOK_MS = 1_000
@@ -77,22 +80,33 @@ class Past(NamedTuple):
     """When the last one was taken."""
     busy: Mapping[str, float]
     """By group: milliseconds that its messages were in flight, those long ago less."""
-    total: float
+    busy_all: float
     """The same of all messages."""
+    seen: Mapping[str, float]
+    """By group: how many messages the samples met, those long ago less."""
+    seen_all: float
 
 
 def remember(past: Past | None, sample: Sample) -> Past:
     """The past after a sample: what is in flight now is taken to have been so since the last one."""
     if past is None or sample.at_ms < past.at_ms:
-        return Past(sample.at_ms, {}, 0.0)
+        return Past(sample.at_ms, {}, 0.0, {}, 0.0)
     passed_ms = sample.at_ms - past.at_ms
+    if not passed_ms:
+        return past
     kept = 0.5 ** (passed_ms / RECENT_MS)
     counted_ms = min(passed_ms, COUNTED_MAX_MS)
-    busy = {group: ms * kept for group, ms in past.busy.items() if ms * kept >= 1}
-    if counted_ms:
-        for group, count in sample.groups.items():
-            busy[group] = busy.get(group, 0.0) + count * counted_ms
-    return Past(sample.at_ms, busy, past.total * kept + sample.total * counted_ms)
+    busy = {group: ms * kept for group, ms in past.busy.items()}
+    seen = {group: times * kept for group, times in past.seen.items()}
+    for group, count in sample.groups.items():
+        busy[group] = busy.get(group, 0.0) + count * counted_ms
+        seen[group] = seen.get(group, 0.0) + count
+    if len(busy) > 2 * TENANTS_KEPT:
+        most = nlargest(TENANTS_KEPT, busy, key=lambda group: busy[group])
+        busy, seen = {group: busy[group] for group in most}, {group: seen[group] for group in most}
+    return Past(
+        sample.at_ms, busy, past.busy_all * kept + sample.total * counted_ms, seen, past.seen_all * kept + sample.total
+    )
 
 
 def noisy(sample: Sample, past: Past) -> list[str]:
@@ -100,8 +114,12 @@ def noisy(sample: Sample, past: Past) -> list[str]:
     found = {
         group for group, count in sample.groups.items() if count >= IN_FLIGHT_MIN and count * 100 > sample.total * SHARE
     }
-    if past.total >= BUSY_ALL_MIN_MS:
-        found |= {group for group, ms in past.busy.items() if ms >= BUSY_MIN_MS and ms * 100 > past.total * SHARE}
+    if past.seen_all >= SEEN_ALL_MIN:
+        found |= {
+            group
+            for group, ms in past.busy.items()
+            if ms * 100 > past.busy_all * SHARE and past.seen[group] >= SEEN_MIN
+        }
     return sorted(found, key=lambda group: (-sample.groups.get(group, 0), group))
 
 
