@@ -12,7 +12,7 @@ from waypost.aws.errors import AwsError
 from waypost.ids import RandomIds
 from waypost.registry import Registry
 from waypost.service import Context, Operation, Params, Service
-from waypost.services import sns, sqs
+from waypost.services import logs, sns, sqs
 from waypost.testing.clock import VirtualClock
 from waypost.work.engine import Engine
 from waypost.work.mail import MailServer
@@ -37,7 +37,7 @@ class Carrier:
         self.invoked: list[tuple[str, str, Params]] = []
         """Account, region and request."""
         functions = Service("lambda", "lambda", self.lambda_operations)
-        self.registry = Registry([sqs.SERVICE, sns.SERVICE, functions, host])
+        self.registry = Registry([sqs.SERVICE, sns.SERVICE, logs.SERVICE, functions, host])
         self.clock = VirtualClock()
         self.outside = Outside(self.clock, mail=mail, trusted_ca=trusted_ca)
         self.store: AnyStore = new_store(kind)
@@ -132,6 +132,13 @@ class Carrier:
         """How often deliveries to a topic's first subscription ended how."""
         status = await self("waypost:DeliveryStatus", TopicArn=topic)
         return {name: one["Count"] for name, one in status["Subscriptions"][index]["Outcomes"].items()}
+
+    async def logged(self, group: str) -> list[Params]:
+        """The lines of a log group, oldest first."""
+        ctx = self.engine.context(ACCOUNT, REGION)
+        function = logs.SERVICE.operations["FilterLogEvents"]
+        answer = await self.engine.execute(function, ctx, {"logGroupName": group})
+        return [json.loads(event["message"]) for event in answer["events"]]
 
     async def inbox(self, channel: str = "", recipient: str = "") -> list[Params]:
         return (await self("waypost:ReadInbox", Channel=channel, Recipient=recipient))["Messages"]

@@ -13,7 +13,7 @@ from waypost.aws.errors import AwsError
 from waypost.ids import RandomIds
 from waypost.registry import Registry
 from waypost.service import Again, Caller, Context, Job, Params, Perform, Service
-from waypost.services import sns, sqs
+from waypost.services import logs, sns, sqs
 from waypost.services.sns import keys, signing
 from waypost.store.store import Tx
 from waypost.work.compute import Compute
@@ -40,7 +40,7 @@ class World:
         self.store = new_store(kind, path)
         self.channels: dict[str, Any] = dict(INBOX)
         outside = Service("outside", "", {"waypost:Channels": lambda _tx, _ctx, _request: self.channels})
-        self.registry = Registry([sqs.SERVICE, sns.SERVICE, outside])
+        self.registry = Registry([sqs.SERVICE, sns.SERVICE, logs.SERVICE, outside])
         self.now_ms = START_MS
         self.ids = RandomIds(seed)
         self.performed: list[Any] = []
@@ -137,6 +137,14 @@ class World:
 
     def count(self, table: str) -> int:
         return int(sql(self.store, f"SELECT COUNT(*) FROM {table}")[0][0])
+
+    def logged(self, group: str, account: str = ACCOUNT) -> list[Params]:
+        """The lines of a log group, oldest first."""
+        function = logs.SERVICE.operations["FilterLogEvents"]
+        ctx = self.context(account)
+        answer = self.store.run(lambda tx: function(tx, ctx, {"logGroupName": group}))
+        assert isinstance(answer, dict)
+        return [json.loads(event["message"]) for event in answer["events"]]
 
     # --- shorter ways to say what most tests do
 

@@ -1,7 +1,7 @@
 """SNS: topics and their subscriptions, in front of queues, functions, web servers, mailboxes and phones."""
 
 from waypost.service import Service
-from waypost.services.sns import deliveries, delivery, jobs, replays, signing
+from waypost.services.sns import deliveries, delivery, feedback, jobs, replays, signing
 from waypost.services.sns.operations import (
     permissions,
     platforms,
@@ -13,10 +13,11 @@ from waypost.services.sns.operations import (
     topics,
 )  # fmt: skip
 
-_REFUSED = (
-    "TracingConfig Active and the attributes of delivery status logging (...FeedbackRoleArn, "
-    "...SuccessFeedbackSampleRate other than 0) are refused: there are no X-Ray and CloudWatch Logs. What became of "
-    "deliveries is counted (`/_waypost/sns/deliveries`). KmsMasterKeyId may be the key that AWS manages, "
+_ATTRIBUTES = (
+    "TracingConfig Active is refused: there is no X-Ray. Delivery status goes to CloudWatch Logs as on AWS, one log "
+    "stream for each topic; the roles of ...FeedbackRoleArn are not looked at, all successes are logged without a sample "
+    "rate, and a line about a queue has no sqsMessageId. All deliveries are counted "
+    "(`/_waypost/sns/deliveries`). KmsMasterKeyId may be the key that AWS manages, "
     "`alias/aws/sns`, which is kept and shown: whether the store is encrypted is the host's matter. Any other key is "
     "not found (KMSNotFound), where AWS says so to whoever publishes. Principals of a policy are checked for their "
     "form, not whether they exist; AWS's quotas of statements (100), principals (200) and bytes (30 KB) hold."
@@ -41,14 +42,14 @@ SERVICE = Service(
         **sms.OPERATIONS,
         **deliveries.OPERATIONS,
     },
-    jobs={**jobs.JOBS, **delivery.JOBS, **replays.JOBS, **deliveries.JOBS, **platforms.JOBS},
+    jobs={**jobs.JOBS, **feedback.JOBS, **delivery.JOBS, **replays.JOBS, **deliveries.JOBS, **platforms.JOBS},
     refusal_code="InvalidParameterException",
     notes={
         **deliveries.NOTES,
         **platforms.NOTES,
         **sms.NOTES,
         "AddPermission": f"{_OTHER_ACCOUNTS} Whether the named accounts exist is not checked.",
-        "CreateTopic": _REFUSED,
+        "CreateTopic": _ATTRIBUTES,
         "GetTopicAttributes": "SubscriptionsDeleted counts from the topic's beginning.",
         "Publish": (
             f"{_OTHER_ACCOUNTS} There is no throttling. More than 500 subscribers of a topic are served in steps, in "
@@ -68,7 +69,7 @@ SERVICE = Service(
             "does not publish; here all of a FIFO topic's hundred subscriptions can have one. A DeliveryPolicy retries "
             "web servers only, as on AWS. SubscriptionRoleArn is refused with the protocol it belongs to, firehose."
         ),
-        "SetTopicAttributes": f"{_REFUSED} Changes hold from the next request on.",
+        "SetTopicAttributes": f"{_ATTRIBUTES} Changes hold from the next request on.",
         "Subscribe": (
             f"The protocol `firehose` is refused. {deliveries.NOTES['Subscribe']} A function of another account is "
             "subscribed without being asked. The topic's account uses its quota of filter policies."

@@ -3,6 +3,7 @@
 Everything else that a message is delivered to lies outside the database, and is promised by ``deliveries.begin``.
 """
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -10,7 +11,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from waypost.service import Again, Calls, Context, Job, JobResult
-from waypost.services.sns import deliveries, queues, signing
+from waypost.services.sns import deliveries, feedback, queues, signing
 from waypost.services.sns.limits import AUDIENCES_MAX, FAN_OUT_MAX
 from waypost.services.sns.queries import Q
 from waypost.services.sns.queues import Recipient
@@ -116,11 +117,30 @@ def deliver(tx: Tx, ctx: Context, topic: Topic, published: Published, audience: 
     text = published.text_for("sqs")
     wanted = [recipient for recipient in audience.queues if _wants(recipient.subscription, published, text)]
     if wanted:
-        for recipient, error in queues.send(tx, ctx, topic, published, text, wanted):
+        refused = queues.send(tx, ctx, topic, published, text, wanted)
+        for recipient, error in refused:
             queues.bury(tx, ctx, topic, recipient.subscription, published, error)
+        if topic.settings.feedback:
+            _tell(tx, ctx, topic, published, wanted, refused)
     others = [one for one in audience.others if _wants(one, published, published.text_for(one.protocol))]
     if others:
         deliveries.begin_all(tx, ctx, topic, others, published)
+
+
+def _tell(
+    tx: Tx,
+    ctx: Context,
+    topic: Topic,
+    published: Published,
+    wanted: Sequence[Recipient],
+    refused: Sequence[queues.Refused],
+) -> None:
+    """Log what reached its queue, for a topic that wants that."""
+    lost = {recipient.subscription.id for recipient, _ in refused}
+    response = json.dumps({"sqsRequestId": ctx.request_id})
+    for recipient in wanted:
+        if recipient.subscription.id not in lost:
+            feedback.succeeded(tx, ctx, topic, recipient.subscription, published, status=200, response=response)
 
 
 def _wants(subscription: Subscription, published: Published, text: str) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 from waypost.arn import Arn
 from waypost.aws.errors import AwsError
 from waypost.service import Caller, Context
+from waypost.services.sns import feedback
 from waypost.services.sns.counts import DEAD_LETTER, FAILED, LOST, count
 from waypost.services.sns.limits import RAW_ATTRIBUTES_MAX
 from waypost.services.sns.rules import envelope, names
@@ -100,9 +101,24 @@ def queue_attributes(attributes: Mapping[str, Attribute]) -> dict[str, dict[str,
     }
 
 
-def bury(tx: Tx, ctx: Context, topic: Topic, subscription: Subscription, published: Published, error: str) -> None:
-    """Give a delivery up: it goes to the subscription's dead-letter queue if it has one, as it would have gone out."""
+def bury(
+    tx: Tx,
+    ctx: Context,
+    topic: Topic,
+    subscription: Subscription,
+    published: Published,
+    error: str,
+    *,
+    status: int | None = 400,
+    attempts: int = 1,
+) -> None:
+    """Give a delivery up: it goes to the subscription's dead-letter queue if it has one, as it would have gone out.
+
+    ``status`` is the endpoint's answer, if it gave one.
+    """
     count(tx, ctx, topic.id, subscription.id, FAILED, error)
+    if topic.settings.feedback:
+        feedback.failed(tx, ctx, topic, subscription, published, status=status, error=error, attempts=attempts)
     queue = names.queue_of(subscription.settings.dead_letter_arn or "")
     if queue is None:
         return

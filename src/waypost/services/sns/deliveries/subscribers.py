@@ -8,7 +8,7 @@ import msgspec
 from waypost import arn
 from waypost.aws.errors import AwsError
 from waypost.service import Again, Context, Job, JobResult
-from waypost.services.sns import errors, queues, signing
+from waypost.services.sns import errors, feedback, queues, signing
 from waypost.services.sns.counts import DELIVERED, count
 from waypost.services.sns.deliveries import devices, documents, mails, phones, web
 from waypost.services.sns.deliveries.attempts import FAILURES, TURN, Undeliverable, Verdict, attempt
@@ -19,7 +19,7 @@ from waypost.services.sns.rules.retries import CUSTOMER_MANAGED, RetryPolicy
 from waypost.services.sns.topic import Published, Subscription, Topic, find, subscription_by_id
 from waypost.store.store import Tx
 from waypost.work import jobs
-from waypost.work.perform import HttpPost, SendMail
+from waypost.work.perform import HttpAnswer, HttpPost, SendMail
 
 DELIVER = "sns.deliver"
 MAIL = ("email", "email-json")
@@ -94,6 +94,8 @@ class _ToSubscriber:
     ) -> None:
         self._topic, self._subscription, self._published = topic, subscription, published
         self._policy, self._base = policy, base
+        self._answer: HttpAnswer | None = None
+        """The last one."""
 
     @property
     def name(self) -> str:
@@ -147,6 +149,7 @@ class _ToSubscriber:
         return written.to(self._base, self._subscription.arn)
 
     def judge(self, tx: Tx, ctx: Context, outcome: Any) -> Verdict:
+        self._answer = outcome if isinstance(outcome, HttpAnswer) else None
         match self._subscription.protocol:
             case "sms":
                 return phones.judge(outcome)
@@ -159,9 +162,17 @@ class _ToSubscriber:
 
     def delivered(self, tx: Tx, ctx: Context) -> None:
         count(tx, ctx, self._topic.id, self._subscription.id, DELIVERED)
+        answer = HttpAnswer(200, {}, b"") if self._answer is None else self._answer
+        feedback.succeeded(
+            tx, ctx, self._topic, self._subscription, self._published, status=answer.status,
+            response=answer.body.decode(errors="replace"),
+        )  # fmt: skip
 
-    def failed(self, tx: Tx, ctx: Context, error: str, attempts: int) -> None:  # noqa: ARG002 (an errand)
-        queues.bury(tx, self._owners(ctx), self._topic, self._subscription, self._published, error)
+    def failed(self, tx: Tx, ctx: Context, error: str, attempts: int) -> None:
+        queues.bury(
+            tx, self._owners(ctx), self._topic, self._subscription, self._published, error, attempts=attempts,
+            status=None if self._answer is None else self._answer.status,
+        )  # fmt: skip
 
 
 def _invoke(tx: Tx, ctx: Context, topic: Topic, subscription: Subscription, published: Published) -> None:
@@ -178,6 +189,8 @@ def _invoke(tx: Tx, ctx: Context, topic: Topic, subscription: Subscription, publ
         ctx.calls.call(tx, owner, "lambda", "Invoke", request)
     except AwsError as error:
         # A function that is gone stays gone, as far as SNS is concerned: no retry.
-        queues.bury(tx, ctx, topic, subscription, published, str(error))
+        queues.bury(tx, ctx, topic, subscription, published, str(error), status=error.status)
     else:
         count(tx, ctx, topic.id, subscription.id, DELIVERED)
+        response = _encode({"lambdaRequestId": ctx.request_id}).decode()
+        feedback.succeeded(tx, ctx, topic, subscription, published, status=202, response=response)

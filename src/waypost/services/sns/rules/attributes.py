@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from waypost.aws.errors import AwsError
 from waypost.services.sns import errors
 from waypost.services.sns.limits import ARCHIVE_DAYS_MAX, DISPLAY_NAME_MAX, SIZE_MAX_DEFAULT
-from waypost.services.sns.rules import names, retries
+from waypost.services.sns.rules import feedback, names, retries
+from waypost.services.sns.rules.feedback import Feedback, read_feedback
 from waypost.services.sns.rules.filters import Filter, compile_filter
 from waypost.services.sns.rules.filters.document import Refused
 from waypost.services.sns.rules.filters.document import read as read_json
@@ -64,6 +65,8 @@ class TopicSettings(NamedTuple):
     archive_days: int
     """How long messages are archived; 0: not at all."""
     archived_since_ms: int
+    feedback: Mapping[str, Feedback]
+    """By protocol, what of its deliveries is logged."""
 
 
 class SubscriptionSettings(NamedTuple):
@@ -100,6 +103,7 @@ def read_topic_settings(text: str) -> TopicSettings:
         per_group=given.get("FifoThroughputScope") == "MessageGroup",
         archive_days=int(json.loads(archive)["MessageRetentionPeriod"]) if archive else 0,
         archived_since_ms=int(given.get(ARCHIVED_SINCE, 0)),
+        feedback=read_feedback(given),
     )
 
 
@@ -195,15 +199,16 @@ def _key(value: str) -> str:
     return value
 
 
-def _no_logs(_value: str) -> str:
-    raise Unfit("Waypost has no CloudWatch Logs to write the status of deliveries to.")
+def _role(value: str) -> str:
+    if not feedback.is_role(value):
+        raise Unfit(f"Invalid value [{value}]. Must be the ARN of an IAM role.")
+    return value
 
 
-def _sampled(value: str) -> str:
-    # Terraform sets all of them to 0 on every topic that it makes: none of the successes is logged, and none is.
-    if value == "0":
-        return value
-    return _no_logs(value)
+def _percent(value: str) -> str:
+    if not feedback.is_percent(value):
+        raise Unfit(f"Invalid value [{value}]. Must be an integer between 0 and 100.")
+    return str(int(value))
 
 
 def _size(value: str) -> str:
@@ -255,8 +260,8 @@ _TOPIC_CHECKS: dict[str, Callable[[str], str]] = {
     "Policy": _policy,
     "SignatureVersion": _one_of("1", "2"),
     "TracingConfig": _tracing,
-    **dict.fromkeys(_FEEDBACK, _no_logs),
-    **dict.fromkeys(_SAMPLED, _sampled),
+    **dict.fromkeys(_FEEDBACK, _role),
+    **dict.fromkeys(_SAMPLED, _percent),
 }
 
 
