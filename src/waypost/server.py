@@ -16,6 +16,7 @@ import uvicorn
 
 from waypost import __version__
 from waypost.admin import Admin
+from waypost.aws.errors import AwsError
 from waypost.clock import Clock, SystemClock, monotonic_ns
 from waypost.config import Config, ConfigRefused, flag_name
 from waypost.gateway import Gateway
@@ -24,7 +25,7 @@ from waypost.registry import Registry
 from waypost.runtimes.environments import Runtimes
 from waypost.runtimes.install import default_folder
 from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionThrottled, RuntimeMissing
-from waypost.runtimes.logs import FunctionLogs
+from waypost.runtimes.logs import FunctionLogs, Line, Stream
 from waypost.service import Context, Params, Service
 from waypost.services import iam, lambdas, logs, sns, sqs, states, sts
 from waypost.services.lambdas.code import get_code
@@ -78,7 +79,7 @@ class Server:
         except StoreRefused:
             self.folder.release()
             raise
-        self.logs = FunctionLogs(self.folder.path / "logs")
+        self.logs = FunctionLogs(self.clock, self._keep_lines)
         self.runtimes = Runtimes(
             folder=self.folder.path,
             code=_Code(self),
@@ -130,6 +131,23 @@ class Server:
             return await self.runtimes.invoke(call)
         except (FunctionThrottled, RuntimeMissing) as refused:
             return refused
+
+    async def _keep_lines(self, lines: Mapping[Stream, list[Line]]) -> None:
+        """Write what functions wrote into their log groups, each line with its end."""
+
+        def keep(tx: Tx) -> None:
+            for stream, written in lines.items():
+                request = {
+                    "logGroupName": stream.group, "logStreamName": stream.name,
+                    "logEvents": [(at_ms, f"{text}\n") for at_ms, text in written],
+                }  # fmt: skip
+                ctx = self.engine.context(stream.account, stream.region)
+                try:
+                    self.registry.call(tx, ctx, "logs", "waypost:Append", request)
+                except AwsError as error:
+                    log.warning("%d lines for the log group %s are lost: %s", len(written), stream.group, error)
+
+        await self.store.transact(keep)
 
     # --- life
 
@@ -194,7 +212,7 @@ class Server:
         await self.runner.close(self._grace_s())
         await self.runtimes.close(self._grace_s())
         await self.outside.close()
-        self.logs.close()
+        await self.logs.close()
         if self.nodes is not None:
             self._beats.cancel()
             await self.nodes.leave()

@@ -71,9 +71,9 @@ class Host:
         self.fetched += 1
         return self.zips[code_sha256]
 
-    def log(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
+    def log(self, spec: FunctionSpec, stream: str, lines: list[tuple[int, str]]) -> None:
         self.lines += [line for _, line in lines]
-        self.streams.setdefault((group, stream), []).extend(line for _, line in lines)
+        self.streams.setdefault((spec.log_group, stream), []).extend(line for _, line in lines)
         self._grew.set()
 
     def spec(self, files: dict[str, Any], *, name: str = "f", **changes: Any) -> FunctionSpec:

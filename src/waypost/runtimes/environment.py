@@ -34,8 +34,8 @@ LATE_MS = 250
 TAIL_BYTES = 4096
 """What an invocation's outcome carries of its log."""
 
-LogSink = Callable[[str, str, list[tuple[int, str]]], None]
-"""Called with log group, log stream, and lines with their milliseconds since the epoch."""
+LogSink = Callable[[FunctionSpec, str, list[tuple[int, str]]], None]
+"""Called with the function, its log stream, and lines with their milliseconds since the epoch."""
 
 
 class Invocation(NamedTuple):
@@ -456,7 +456,7 @@ class Environment:
         if self._lines:
             lines, self._lines = self._lines, []
             try:
-                self._place.log(self.spec.log_group, self._stream, lines)
+                self._place.log(self.spec, self._stream, lines)
             except OSError:
                 log.exception("cannot keep %d log lines of %s", len(lines), self.spec.arn)
 
