@@ -121,6 +121,34 @@ class QueueMachine(RuleBasedStateMachine):
     def forget(self) -> None:
         """What a purge forgets besides messages."""
 
+    def in_force(self, one: Kept, receive: int) -> bool:
+        """Whether a handle of that receive may still delete or change the message."""
+        return not self.fifo or (receive == one.receives and one.visible_ms > self.now_ms)
+
+    @precondition(lambda self: self.handles())
+    @rule(data=st.data(), seconds=st.sampled_from([None, 0, 3, 50]))
+    def settle_a_batch(self, data: st.DataObject, seconds: int | None) -> None:
+        """Delete several, or change them for so many seconds; one handle is none."""
+        picks = data.draw(st.lists(st.sampled_from(self.handles()), max_size=4, unique_by=lambda pick: pick[1]))
+        more = {} if seconds is None else {"VisibilityTimeout": seconds}
+        entries = [{"Id": str(n), "ReceiptHandle": handle, **more} for n, (_, handle, _) in enumerate(picks)]
+        entries.insert(len(picks) // 2, {"Id": "bad", "ReceiptHandle": "bad", **more})
+        operation = "DeleteMessageBatch" if seconds is None else "ChangeMessageVisibilityBatch"
+        answer = self.world(operation, QueueUrl=self.url, Entries=entries)
+        good, bad = set(), {"bad"}
+        for number, (one, _, receive) in enumerate(picks):
+            here = any(one is other for other in self.oracle.kept)
+            if here and not self.in_force(one, receive):
+                bad.add(str(number))
+                continue
+            good.add(str(number))
+            if seconds is None and here:
+                self.oracle.kept = [other for other in self.oracle.kept if other is not one]
+            elif seconds is not None:
+                one.visible_ms = self.now_ms + seconds * 1_000
+        assert {entry["Id"] for entry in answer.get("Successful", [])} == good
+        assert {entry["Id"] for entry in answer["Failed"]} == bad
+
     @precondition(lambda self: self.sent > 3)
     @rule()
     def purge(self) -> None:
@@ -128,6 +156,8 @@ class QueueMachine(RuleBasedStateMachine):
             self.world("PurgeQueue", QueueUrl=self.url)
         except AwsError:
             return  # less than a minute after the last
+        finally:
+            self.world.pass_s(0.001)  # row ids are of the next millisecond then, and say when a message expires
         self.oracle.kept = [one for one in self.oracle.kept if one.dead]
         self.forget()
 
@@ -155,6 +185,22 @@ class StandardMachine(QueueMachine):
         more = {} if delay is None else {"DelaySeconds": delay}
         sent = self.world.send(self.url, body, **more)
         self.oracle.kept.append(Kept(sent["MessageId"], body, self.now_ms, self.now_ms + (delay or 0) * 1_000))
+
+    @rule(delays=st.lists(st.sampled_from([None, 0, 5, 901]), min_size=1, max_size=10))
+    def send_a_batch(self, delays: list[int | None]) -> None:
+        """Those that would be delayed for too long fail alone."""
+        entries = []
+        for number, delay in enumerate(delays):
+            self.sent += 1
+            more = {} if delay is None else {"DelaySeconds": delay}
+            entries.append({"Id": str(number), "MessageBody": str(self.sent), **more})
+        answer = self.world("SendMessageBatch", QueueUrl=self.url, Entries=entries)
+        ids = {entry["Id"]: entry["MessageId"] for entry in answer.get("Successful", [])}
+        assert {entry["Id"] for entry in answer.get("Failed", [])} == {str(n) for n, d in enumerate(delays) if d == 901}
+        for entry, delay in zip(entries, delays, strict=True):
+            if delay != 901:
+                visible_ms = self.now_ms + (delay or 0) * 1_000
+                self.oracle.kept.append(Kept(ids[entry["Id"]], entry["MessageBody"], self.now_ms, visible_ms))
 
     @rule(most=st.sampled_from([1, 2, 3, 10]), visibility_s=st.sampled_from([None, 1, 30]))
     def receive(self, most: int, visibility_s: int | None) -> None:
@@ -347,7 +393,7 @@ class FifoMachine(QueueMachine):
     def refused(self, operation: str, one: Kept, handle: str, receive: int, **more: Any) -> bool:
         """Run an operation on a handle; it must fail where the handle is no longer in force."""
         request = {"QueueUrl": self.url, "ReceiptHandle": handle, **more}
-        if receive == one.receives and one.visible_ms > self.now_ms:
+        if self.in_force(one, receive):
             self.world(operation, **request)
             return False
         assert "The receipt handle has expired." in self.world.refused(operation, **request).message
