@@ -171,3 +171,55 @@ async def test_invocations_are_logged(carrier: Carrier) -> None:
     await carrier.publish(topic)
     (line,) = await carrier.logged(f"{group}/Failure")
     assert (line["delivery"]["statusCode"], "not found" in line["delivery"]["providerResponse"]) == (404, True)
+
+
+async def test_what_devices_get_is_logged_by_their_application(carrier: Carrier, web: WebServer) -> None:
+    carrier.channels["application"] = web.url
+    given = {"PlatformCredential": "c", "SuccessFeedbackRoleArn": ROLE, "FailureFeedbackRoleArn": ROLE}
+    made = await carrier("CreatePlatformApplication", Name="app", Platform="GCM", Attributes=given)
+    app = made["PlatformApplicationArn"]
+    device = (await carrier("CreatePlatformEndpoint", PlatformApplicationArn=app, Token="t"))["EndpointArn"]
+    web.answers = [(200, {}, b'{"success": 1}'), (400, {}, b"no")]
+    for _ in range(2):
+        await carrier("Publish", TargetArn=device, Message="hello")
+        await carrier.work()
+    group = "sns/us-east-1/000000000000/app/GCM/app"
+    (line,) = await carrier.logged(group)
+    assert line["delivery"]["destination"] == device
+    assert (line["delivery"]["token"], line["delivery"]["statusCode"]) == ("t", 200)
+    assert line["delivery"]["providerResponse"] == '{"success": 1}'
+    assert "topicArn" not in line["notification"]
+    (line,) = await carrier.logged(f"{group}/Failure")
+    assert (line["delivery"]["statusCode"], line["delivery"]["attempts"]) == (400, 1)
+    rate = {"SuccessFeedbackSampleRate": "0"}
+    await carrier("SetPlatformApplicationAttributes", PlatformApplicationArn=app, Attributes=rate)
+    await carrier("Publish", TargetArn=device, Message="hello")
+    await carrier.work()
+    assert len(await carrier.logged(group)) == 1
+
+
+async def test_texts_to_phones_are_logged_by_their_account(carrier: Carrier, web: WebServer) -> None:
+    carrier.channels["sms"] = web.url
+    group = "sns/us-east-1/000000000000/DirectPublishToPhoneNumber"
+
+    async def text(**attributes: str) -> None:
+        if attributes:
+            await carrier("SetSMSAttributes", attributes=attributes)
+        await carrier("Publish", PhoneNumber="+15550001111", Message="hello")
+        await carrier.work()
+
+    await text()
+    assert carrier.jobs("sns.log") == 0
+    await text(DeliveryStatusIAMRole=ROLE, DefaultSMSType="Transactional")
+    (line,) = await carrier.logged(group)
+    assert line["delivery"]["destination"] == "+15550001111"
+    assert (line["delivery"]["smsType"], line["status"]) == ("Transactional", "SUCCESS")
+    await text(DeliveryStatusSuccessSamplingRate="0")
+    assert len(await carrier.logged(group)) == 1
+    web.answers = [(400, {}, b"{}")]
+    await text()
+    (line,) = await carrier.logged(f"{group}/Failure")
+    assert (line["delivery"]["statusCode"], line["status"]) == (400, "FAILURE")
+    web.answers = [(400, {}, b"{}")]
+    await text(DeliveryStatusIAMRole="")
+    assert len(await carrier.logged(f"{group}/Failure")) == 1

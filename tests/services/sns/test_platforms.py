@@ -86,11 +86,11 @@ async def test_making_it_again_is_no_mistake(carrier: Carrier) -> None:
         ("a", "GCM", {"Enabled": "true"}, "PlatformCredential attribute is required"),
         ("a", "GCM", {"PlatformCredential": "c", "Color": "red"}, "Invalid attribute name: Color"),
         ("a", "GCM", {"PlatformCredential": "c", "EventEndpointCreated": "t"}, "Invalid value for attribute: Event"),
-        ("a", "GCM", {"PlatformCredential": "c", "SuccessFeedbackSampleRate": "5"}, "Waypost has no CloudWatch Logs"),
+        ("a", "GCM", {"PlatformCredential": "c", "SuccessFeedbackSampleRate": "101"}, "Invalid value for attribute: S"),
         ("a", "GCM", {"PlatformCredential": "c", "Enabled": "maybe"}, "Invalid value for attribute: Enabled: maybe"),
         (
             "a", "GCM", {"PlatformCredential": "c", "SuccessFeedbackRoleArn": "arn:aws:iam::1:role/r"},
-            "Waypost has no CloudWatch Logs",
+            "Invalid value for attribute: SuccessFeedbackRoleArn",
         ),
     ],
 )  # fmt: skip

@@ -184,7 +184,7 @@ async def test_attributes_are_kept_one_by_one(carrier: Carrier) -> None:
         ({"DefaultSenderID": "1234"}, "DefaultSenderID is invalid"),
         ({"MonthlySpendLimit": "much"}, "MonthlySpendLimit is invalid"),
         ({"DeliveryStatusSuccessSamplingRate": "101"}, "DeliveryStatusSuccessSamplingRate is invalid"),
-        ({"DeliveryStatusIAMRole": "arn:aws:iam::1:role/r"}, "Waypost has no CloudWatch Logs"),
+        ({"DeliveryStatusIAMRole": "arn:aws:iam::1:role/r"}, "DeliveryStatusIAMRole is invalid"),
         ({"UsageReportS3Bucket": "b"}, "Waypost has no S3"),
     ],
 )

@@ -15,12 +15,12 @@ from waypost.services.sns.operations import (
 
 _ATTRIBUTES = (
     "TracingConfig Active is refused: there is no X-Ray. Delivery status goes to CloudWatch Logs as on AWS, one log "
-    "stream for each topic; the roles of ...FeedbackRoleArn are not looked at, all successes are logged without a sample "
-    "rate, and a line about a queue has no sqsMessageId. All deliveries are counted "
-    "(`/_waypost/sns/deliveries`). KmsMasterKeyId may be the key that AWS manages, "
-    "`alias/aws/sns`, which is kept and shown: whether the store is encrypted is the host's matter. Any other key is "
-    "not found (KMSNotFound), where AWS says so to whoever publishes. Principals of a policy are checked for their "
-    "form, not whether they exist; AWS's quotas of statements (100), principals (200) and bytes (30 KB) hold."
+    "stream for each topic; the roles of ...FeedbackRoleArn are not looked at, without a sample rate all successes are "
+    "logged, and a line about a queue has no sqsMessageId. All deliveries are counted (`/_waypost/sns/deliveries`). "
+    "KmsMasterKeyId may be the key that AWS manages, `alias/aws/sns`, which is kept and shown: whether the store is "
+    "encrypted is the host's matter. Any other key is not found (KMSNotFound), where AWS says so to whoever publishes. "
+    "Principals of a policy are checked for their form, not whether they exist; AWS's quotas of statements (100), "
+    "principals (200) and bytes (30 KB) hold."
 )
 _OTHER_ACCOUNTS = (
     "Topics of other accounts can be used where AWS would look at the topic's policy: policies are kept and shown, but "

@@ -140,7 +140,7 @@ def _tell(
     response = json.dumps({"sqsRequestId": ctx.request_id})
     for recipient in wanted:
         if recipient.subscription.id not in lost:
-            feedback.succeeded(tx, ctx, topic, recipient.subscription, published, status=200, response=response)
+            feedback.tell_topic(tx, ctx, topic, recipient.subscription, published, status=200, response=response)
 
 
 def _wants(subscription: Subscription, published: Published, text: str) -> bool:

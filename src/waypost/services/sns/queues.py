@@ -118,7 +118,7 @@ def bury(
     """
     count(tx, ctx, topic.id, subscription.id, FAILED, error)
     if topic.settings.feedback:
-        feedback.failed(tx, ctx, topic, subscription, published, status=status, error=error, attempts=attempts)
+        feedback.tell_topic(tx, ctx, topic, subscription, published, status=status, response=error, attempts=attempts)
     queue = names.queue_of(subscription.settings.dead_letter_arn or "")
     if queue is None:
         return

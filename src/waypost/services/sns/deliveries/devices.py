@@ -8,7 +8,7 @@ import msgspec
 from waypost import arn
 from waypost.aws.errors import AwsError
 from waypost.service import Context, Job, JobResult
-from waypost.services.sns import errors
+from waypost.services.sns import errors, feedback
 from waypost.services.sns.counts import DELIVERED, FAILED, count
 from waypost.services.sns.deliveries import documents
 from waypost.services.sns.deliveries.attempts import FAILURES, Undeliverable, Verdict, attempt
@@ -17,6 +17,7 @@ from waypost.services.sns.deliveries.documents import Q
 from waypost.services.sns.deliveries.inbox import Note
 from waypost.services.sns.rules import push
 from waypost.services.sns.rules.envelope import timestamp
+from waypost.services.sns.rules.feedback import Ended, Place, of_roles
 from waypost.services.sns.rules.retries import CUSTOMER_MANAGED, RetryPolicy
 from waypost.services.sns.topic import Published
 from waypost.store.queries import Query
@@ -185,6 +186,8 @@ class _ToDevice:
 
     def __init__(self, endpoint: Endpoint, published: Published) -> None:
         self._endpoint, self._published = endpoint, published
+        self._answer: HttpAnswer | None = None
+        """The last one."""
 
     @property
     def name(self) -> str:
@@ -194,14 +197,18 @@ class _ToDevice:
         return prepare(tx, ctx, self._endpoint, self._published)
 
     def judge(self, tx: Tx, ctx: Context, outcome: Any) -> Verdict:
+        self._answer = outcome if isinstance(outcome, HttpAnswer) else None
         return judge(tx, ctx, self._endpoint, outcome)
 
     def delivered(self, tx: Tx, ctx: Context) -> None:
         count(tx, ctx, 0, self._endpoint.application.id, DELIVERED)
+        answer = HttpAnswer(200, {}, b"") if self._answer is None else self._answer
+        self._log(tx, ctx, answer.status, answer.body.decode(errors="replace"))
 
     def failed(self, tx: Tx, ctx: Context, error: str, attempts: int) -> None:
         application = self._endpoint.application
         count(tx, ctx, 0, application.id, FAILED, error)
+        self._log(tx, ctx, None if self._answer is None else self._answer.status, error, attempts)
         told = {
             "DeliveryAttempts": attempts, "EndpointArn": self._endpoint.arn, "FailureMessage": error,
             "FailureType": "DeliveryFailed", "MessageId": self._published.message_id,
@@ -210,6 +217,13 @@ class _ToDevice:
             told["FailureMessage"] = "Platform token associated with the endpoint is not valid"
             told["FailureType"] = "InvalidPlatformToken"
         tell(tx, ctx, application, "DeliveryFailure", told)
+
+    def _log(self, tx: Tx, ctx: Context, status: int | None, response: str, attempts: int | None = None) -> None:
+        """Write of it to the application owner's log, if that is wanted."""
+        to = self._endpoint.application
+        place = Place(to.account, to.region, f"app/{to.platform}/{to.name}")
+        ended = Ended(self._endpoint.arn, response, status, ctx.now_ms, attempts, {"token": self._endpoint.token})
+        feedback.tell(tx, ctx, of_roles(to.settings), place, self._published, ended)
 
 
 def prepare(tx: Tx, ctx: Context, endpoint: Endpoint, published: Published) -> HttpPost | Note:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from waypost.service import Context, Job, JobResult
-from waypost.services.sns import errors
+from waypost.services.sns import errors, feedback
 from waypost.services.sns.counts import DELIVERED, FAILED, PHONES, count
 from waypost.services.sns.deliveries import documents
 from waypost.services.sns.deliveries.attempts import FAILURES, Undeliverable, Verdict, attempt
@@ -13,6 +13,8 @@ from waypost.services.sns.deliveries.channels import INBOX, channels, refuse_uns
 from waypost.services.sns.deliveries.inbox import Note
 from waypost.services.sns.limits import TEXT_MAX
 from waypost.services.sns.rules import texts
+from waypost.services.sns.rules.feedback import NOTHING, Ended, Place, of_texts
+from waypost.services.sns.rules.feedback import PHONES as GROUP
 from waypost.services.sns.rules.retries import CUSTOMER_MANAGED, RetryPolicy
 from waypost.services.sns.topic import Published
 from waypost.store.store import Tx
@@ -63,6 +65,8 @@ class _ToPhone:
 
     def __init__(self, phone: str, published: Published, checked: bool) -> None:
         self._phone, self._published, self._checked = phone, published, checked
+        self._answer: HttpAnswer | None = None
+        """The last one."""
 
     @property
     def name(self) -> str:
@@ -72,13 +76,27 @@ class _ToPhone:
         return prepare(tx, ctx, self._phone, self._published, checked=self._checked)
 
     def judge(self, tx: Tx, ctx: Context, outcome: Any) -> Verdict:  # noqa: ARG002 (an errand)
+        self._answer = outcome if isinstance(outcome, HttpAnswer) else None
         return judge(outcome)
 
     def delivered(self, tx: Tx, ctx: Context) -> None:
         count(tx, ctx, *PHONES, DELIVERED)
+        self._log(tx, ctx, "Message has been accepted by the gateway")
 
-    def failed(self, tx: Tx, ctx: Context, error: str, attempts: int) -> None:  # noqa: ARG002 (an errand)
+    def failed(self, tx: Tx, ctx: Context, error: str, attempts: int) -> None:
         count(tx, ctx, *PHONES, FAILED, error)
+        self._log(tx, ctx, error, attempts)
+
+    def _log(self, tx: Tx, ctx: Context, response: str, attempts: int | None = None) -> None:
+        """Write of it to the account's log, if that is wanted; of one-time passwords there is nothing to tell."""
+        settings = sms_settings(tx, ctx)
+        wanted = of_texts(settings)
+        if self._checked or wanted == NOTHING:
+            return
+        kind = texts.compose(self._phone, self._published, settings, "").kind
+        status = None if self._answer is None else self._answer.status
+        ended = Ended(self._phone, response, status, ctx.now_ms, attempts, {"smsType": kind})
+        feedback.tell(tx, ctx, wanted, Place(ctx.account, ctx.region, GROUP), self._published, ended)
 
 
 def prepare(

@@ -163,7 +163,7 @@ class _ToSubscriber:
     def delivered(self, tx: Tx, ctx: Context) -> None:
         count(tx, ctx, self._topic.id, self._subscription.id, DELIVERED)
         answer = HttpAnswer(200, {}, b"") if self._answer is None else self._answer
-        feedback.succeeded(
+        feedback.tell_topic(
             tx, ctx, self._topic, self._subscription, self._published, status=answer.status,
             response=answer.body.decode(errors="replace"),
         )  # fmt: skip
@@ -193,4 +193,4 @@ def _invoke(tx: Tx, ctx: Context, topic: Topic, subscription: Subscription, publ
     else:
         count(tx, ctx, topic.id, subscription.id, DELIVERED)
         response = _encode({"lambdaRequestId": ctx.request_id}).decode()
-        feedback.succeeded(tx, ctx, topic, subscription, published, status=202, response=response)
+        feedback.tell_topic(tx, ctx, topic, subscription, published, status=202, response=response)

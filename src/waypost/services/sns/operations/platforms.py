@@ -261,8 +261,7 @@ OPERATIONS: dict[str, Operation] = {
 JOBS = {FORGET_DEVICES: forget_devices}
 NOTES = {
     "CreatePlatformApplication": (
-        "Credentials are kept, not tried. The attributes of delivery status logging are refused: there are no "
-        "CloudWatch Logs."
+        "Credentials are kept, not tried. Delivery status goes to CloudWatch Logs; roles are not looked at."
     ),
     "GetPlatformApplicationAttributes": "AppleCertificateExpiryDate is not shown: certificates are not read.",
 }

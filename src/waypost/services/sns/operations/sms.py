@@ -215,7 +215,8 @@ NOTES = {
     "ListOriginationNumbers": "Always empty: numbers are the gateway's.",
     "SetSMSAttributes": (
         "MonthlySpendLimit is kept and shown; a gateway's texts have no price here that could reach it. "
-        "DeliveryStatusIAMRole and UsageReportS3Bucket are refused: there are no CloudWatch Logs and no S3. "
-        "What became of deliveries is counted (`/_waypost/sns/deliveries`)."
+        "UsageReportS3Bucket is refused: there is no S3. With a DeliveryStatusIAMRole, which is not looked at, the "
+        "status of texts that were published to phone numbers goes to CloudWatch Logs, without what only networks know "
+        "(carrier, price); of a topic's texts it is only counted (`/_waypost/sns/deliveries`)."
     ),
 }

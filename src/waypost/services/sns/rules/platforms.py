@@ -8,6 +8,7 @@ from waypost import arn
 from waypost.aws.errors import AwsError
 from waypost.services.sns import errors
 from waypost.services.sns.limits import APPLICATION_NAME_MAX, TOKEN_BYTES_MAX, USER_DATA_BYTES_MAX
+from waypost.services.sns.rules import feedback
 from waypost.services.sns.rules.push import APPLE, PLATFORMS
 
 CREDENTIAL, PRINCIPAL = "PlatformCredential", "PlatformPrincipal"
@@ -63,8 +64,6 @@ def check_settings(given: Mapping[str, str]) -> None:
     for name, value in given.items():
         if name not in SETTINGS:
             raise _unfit(f"Invalid attribute name: {name}")
-        if value and name in LOGGED and (name, value) != ("SuccessFeedbackSampleRate", "0"):
-            raise _unfit(f"{name}: Waypost has no CloudWatch Logs to write the status of deliveries to.")
         if value and not _fits(name, value):
             raise _unfit(f"Invalid value for attribute: {name}: {value}")
 
@@ -75,6 +74,10 @@ def _fits(name: str, value: str) -> bool:
         return topic is not None and topic.service == "sns" and "/" not in topic.resource
     if name == "Enabled":
         return value in _BOOLEANS
+    if name == "SuccessFeedbackSampleRate":
+        return feedback.is_percent(value)
+    if name in LOGGED:
+        return feedback.is_role(value)
     return True
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from waypost.services.sns.rules import feedback
 from waypost.services.sns.topic import Published
 
 DISPLAY_NAME_MAX = 10
@@ -17,10 +18,7 @@ SETTINGS = (
 )  # fmt: skip
 SPEND_LIMIT_DEFAULT = "1"
 
-_REFUSED = {
-    "DeliveryStatusIAMRole": "Waypost has no CloudWatch Logs to write the status of deliveries to.",
-    "UsageReportS3Bucket": "Waypost has no S3 to write reports to.",
-}
+_REFUSED = {"UsageReportS3Bucket": "Waypost has no S3 to write reports to."}
 
 STOP_WORDS = ("ARRET", "CANCEL", "END", "OPT-OUT", "OPTOUT", "QUIT", "REMOVE", "STOP", "TD", "UNSUBSCRIBE")
 """Answers that opt a phone out: https://docs.aws.amazon.com/sns/latest/dg/sms_manage.html."""
@@ -141,7 +139,7 @@ def settings_problem(settings: Mapping[str, str]) -> str | None:
     """What is wrong with an account's SMS attributes, in SNS's words; None where nothing is."""
     checks = {
         "DefaultSMSType": re.compile("|".join(TYPES)), "DefaultSenderID": _SENDER, "MonthlySpendLimit": _PRICE,
-        "DeliveryStatusSuccessSamplingRate": _RATE,
+        "DeliveryStatusSuccessSamplingRate": _RATE, "DeliveryStatusIAMRole": feedback.ROLE,
     }  # fmt: skip
     for name, value in settings.items():
         if name not in SETTINGS:
