@@ -310,14 +310,6 @@ def _impatient(sns: Any, _topic: str) -> None:
         sns.create_sms_sandbox_phone_number(PhoneNumber="+15550109003")
 
 
-def _crowd(sns: Any, topic: str) -> None:
-    for number in range(201):
-        sns.subscribe(
-            TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:q{number}",
-            Attributes={"FilterPolicy": '{"a":["b"]}'},
-        )  # fmt: skip
-
-
 SNS_ERRORS: dict[str, tuple[str, int, Provoke]] = {
     "AuthorizationErrorException": (
         "AuthorizationError", 403,
@@ -339,7 +331,6 @@ SNS_ERRORS: dict[str, tuple[str, int, Provoke]] = {
         "EmptyBatchRequest", 400, lambda sns, topic: sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=[])
     ),
     "EndpointDisabledException": ("EndpointDisabled", 400, lambda sns, _: _device(sns, "off", endpoint="false")),
-    "FilterPolicyLimitExceededException": ("FilterPolicyLimitExceeded", 403, _crowd),
     "InvalidBatchEntryIdException": (
         "InvalidBatchEntryId", 400,
         lambda sns, topic: sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=_batch("a b")),
@@ -383,7 +374,8 @@ SNS_OTHERS = {
     "KMSThrottlingException", "InvalidSecurityException", "TagPolicyException", "StaleTagException",
     "ConcurrentAccessException", "InternalErrorException", "ReplayLimitExceededException", "ValidationException",
     # Too many of something, or a phone that said STOP: tried beside the code.
-    "SubscriptionLimitExceededException", "TopicLimitExceededException", "OptedOutException",
+    "FilterPolicyLimitExceededException", "SubscriptionLimitExceededException", "TopicLimitExceededException",
+    "OptedOutException",
 }  # fmt: skip
 
 
