@@ -93,6 +93,10 @@ SQS = {
     "raise_message": {MESSAGE},
     "raise_group": {GROUP},
     "move_floor": {"sqs_floor_pkey storage seq"},
+    "sample_in_flight": {f"{VISIBLE} receives"},
+    "look_at_head": {VISIBLE, FLOOR},
+    "unsorted_messages": {MESSAGE},
+    "take_strays": {MESSAGE},
 }
 FILL = {
     "fresh": "",

@@ -541,3 +541,11 @@ SELECT id, visible_at, receives, received_at, sent_at, message_id, sender, group
 FROM sqs_message
 WHERE storage = :storage AND id IN (:id0, :id1, :id2, :id3, :id4, :id5, :id6, :id7, :id8, :id9)
   AND receives <= :receives_max {skip_locked};
+
+-- name: take_strays [postgres] : each by its key; of a list the planner would look through the whole storage
+SELECT stray.* FROM (
+  VALUES (CAST(:id0 AS BIGINT)), (:id1), (:id2), (:id3), (:id4), (:id5), (:id6), (:id7), (:id8), (:id9)) AS wanted (id)
+CROSS JOIN LATERAL (
+  SELECT id, visible_at, receives, received_at, sent_at, message_id, sender, group_id, dedup_id, trace, source_arn,
+    attributes, body
+  FROM sqs_message WHERE storage = :storage AND id = wanted.id AND receives <= :receives_max {skip_locked}) AS stray;
