@@ -230,3 +230,32 @@ def test_a_failure_is_not_remembered(tmp_path):
         assert (await code.of(sha)).is_dir()
 
     asyncio.run(story())
+
+
+def test_zips_are_unpacked_over_one_another(tmp_path):
+    """As the layers of a function are: the last one that brings a file wins."""
+    first = zipped({"both": "first", "near/one": "1"})
+    unpack(first, tmp_path / "opt", zipped({"both": "second", "near/two": "2"}))
+    found = {
+        str(path.relative_to(tmp_path / "opt")): path.read_text()
+        for path in (tmp_path / "opt").rglob("*o*")
+        if path.is_file()
+    }
+    assert found == {"both": "second", "near/one": "1", "near/two": "2"}
+    assert stat.S_IMODE((tmp_path / "opt/near").stat().st_mode) == 0o555
+
+
+def test_a_layer_writes_nothing_outside_through_another_ones_link(tmp_path):
+    (tmp_path / "outside").mkdir()
+    first = with_entries(link("out", "../outside"))
+    with pytest.raises(CodeRefused, match="leaves its folder"):
+        unpack(first, tmp_path / "opt", zipped({"out/file": "x"}))
+    inside = with_entries(link("in", "near"))
+    unpack(inside, tmp_path / "opt", zipped({"in/other": "x"}))
+    assert (tmp_path / "opt/near/other").read_text() == "x"
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_the_order_of_layers_names_the_folder():
+    one, two = digest(b"1"), digest(b"2")
+    assert len({folder_name(one), folder_name(two), folder_name(one, two), folder_name(two, one)}) == 4

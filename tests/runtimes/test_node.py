@@ -375,3 +375,19 @@ def test_the_common_clients_are_there(package):
     from waypost.runtimes.install import default_folder
 
     assert (default_folder() / "nodejs/node_modules/@aws-sdk" / package / "package.json").exists()
+
+
+@hosted()
+async def test_layers_are_found_where_lambda_has_them(host: Host):
+    first = host.spec({"nodejs/node_modules/shared/index.js": "module.exports = 'first'"})
+    second = host.spec(
+        {
+            "nodejs/node_modules/shared/index.js": "module.exports = 'second'",
+            "nodejs/node20/node_modules/versioned/index.js": "module.exports = 'twenty'",
+        }
+    )
+    spec = host.node(
+        "exports.handler = async () => [require('shared'), require('versioned')];",
+        layers=(first.code_sha256, second.code_sha256),
+    )
+    assert value(await host.invoke(spec)) == ["second", "twenty"]

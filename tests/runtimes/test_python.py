@@ -4,7 +4,9 @@ import asyncio
 import base64
 import json
 import os
+from pathlib import Path
 
+import msgspec
 import pytest
 from tests.runtimes.hosting import PYTHON, Host, Watched, has, hosted
 
@@ -409,3 +411,31 @@ async def test_what_this_host_cannot_run(host: Host):
     assert "needs Python 3.10 or newer" in host.runtimes.missing("python3.8")
     assert "this host has no python3.99" in host.runtimes.missing("python3.99")
     assert "runs python3.x and nodejs*.x" in host.runtimes.missing("java21")
+
+
+@hosted()
+async def test_layers_are_found_where_lambda_has_them(host: Host):
+    wanted = PYTHON.removeprefix("python")
+    first = host.spec(
+        {"python/shared.py": "WHO = 'first'", "python/mine.py": "WHO = 'layer'", "lib/x": "", "bin/x": ""}
+    )
+    second = host.spec(
+        {"python/shared.py": "WHO = 'second'", f"python/lib/python{wanted}/site-packages/deep.py": "WHO = 'deep'"}
+    )
+    spec = host.spec(
+        {
+            "index.py": """
+import os, shared, mine, deep
+def handler(event, context):
+    return [shared.WHO, mine.WHO, deep.WHO, os.environ["PATH"], os.environ["LD_LIBRARY_PATH"]]
+""",
+            "mine.py": "WHO = 'function'",
+        },
+        layers=(first.code_sha256, second.code_sha256),
+    )
+    *found, path, libraries = value(await host.invoke(spec))
+    assert found == ["second", "function", "deep"]
+    assert Path(path.rpartition(":")[2], "x").exists()
+    assert Path(libraries.rpartition(":")[2], "x").exists()
+    swapped = msgspec.structs.replace(spec, layers=spec.layers[::-1], revision="two")
+    assert value(await host.invoke(swapped))[0] == "first"

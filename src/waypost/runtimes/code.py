@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import hashlib
 import io
 import json
 import os
@@ -48,37 +49,40 @@ class CodeFolder:
         self._store = store
         self._clock = clock
         self._node_modules = node_modules
-        self._ready: dict[str, Path] = {}
-        self._unpacking: dict[str, asyncio.Future[Path]] = {}
+        self._ready: dict[tuple[str, ...], Path] = {}
+        self._unpacking: dict[tuple[str, ...], asyncio.Future[Path]] = {}
         self._opened = False
 
-    def ready(self, code_sha256: str) -> Path | None:
-        """The folder of a digest that is unpacked already."""
-        return self._ready.get(code_sha256)
+    def ready(self, *digests: str) -> Path | None:
+        """The folder of a digest, or of several in that order, that is unpacked already."""
+        return self._ready.get(digests)
 
-    async def of(self, code_sha256: str) -> Path:
-        """The folder of a digest, unpacked now if need be. Raises ``CodeRefused``, and what the store raises."""
-        folder = self._ready.get(code_sha256)
+    async def of(self, *digests: str) -> Path:
+        """The folder of a digest, or of several that were unpacked over one another, as layers are.
+
+        Unpacked now if need be. Raises ``CodeRefused``, and what the store raises.
+        """
+        folder = self._ready.get(digests)
         if folder is not None:
             return folder
-        unpacking = self._unpacking.get(code_sha256)
+        unpacking = self._unpacking.get(digests)
         if unpacking is None:
-            unpacking = asyncio.ensure_future(self._unpack(code_sha256))
-            self._unpacking[code_sha256] = unpacking
-            unpacking.add_done_callback(lambda _: self._unpacking.pop(code_sha256, None))
+            unpacking = asyncio.ensure_future(self._unpack(digests))
+            self._unpacking[digests] = unpacking
+            unpacking.add_done_callback(lambda _: self._unpacking.pop(digests, None))
         return await asyncio.shield(unpacking)
 
-    async def _unpack(self, code_sha256: str) -> Path:
+    async def _unpack(self, digests: tuple[str, ...]) -> Path:
         if not self._opened:
             self._open()
             self._opened = True
-        folder = self._folder / folder_name(code_sha256)
+        folder = self._folder / folder_name(*digests)
         if not folder.is_dir():
-            content = await self._store.zip_of(code_sha256)
-            await asyncio.to_thread(unpack, content, folder)
+            contents = [await self._store.zip_of(code_sha256) for code_sha256 in digests]
+            await asyncio.to_thread(unpack, contents[0], folder, *contents[1:])
         used_s = self._clock.now_ms() / 1000
         os.utime(folder, (used_s, used_s))
-        self._ready[code_sha256] = folder
+        self._ready[digests] = folder
         return folder
 
     def _open(self) -> None:
@@ -109,26 +113,33 @@ _HALF = ".half"
 """Ends the name of a folder that is being unpacked."""
 
 
-def folder_name(code_sha256: str) -> str:
-    """A digest (base 64, as the API shows it, or hexadecimal) as a file name."""
+def folder_name(*digests: str) -> str:
+    """A digest (base 64, as the API shows it, or hexadecimal) as a file name; several make one of their own."""
+    found = [_digest(text) for text in digests]
+    return found[0].hex() if len(found) == 1 else hashlib.sha256(b"".join(found)).hexdigest()
+
+
+def _digest(code_sha256: str) -> bytes:
     try:
         digest = bytes.fromhex(code_sha256) if len(code_sha256) == 64 else base64.b64decode(code_sha256, validate=True)
     except (ValueError, binascii.Error):
         raise CodeRefused(f"{json.dumps(code_sha256)} is not a SHA-256 digest") from None
     if len(digest) != 32:
         raise CodeRefused(f"{json.dumps(code_sha256)} is not a SHA-256 digest")
-    return digest.hex()
+    return digest
 
 
-def unpack(content: bytes, folder: Path) -> None:
-    """Unpack a zip into ``folder``, which appears whole or not at all. Raises ``CodeRefused``."""
+def unpack(content: bytes, folder: Path, *over: bytes) -> None:
+    """Unpack a zip into ``folder``, and others over it; it appears whole or not at all. Raises ``CodeRefused``."""
     half = folder.with_name(folder.name + _HALF)
     if half.exists():
         remove_tree(half)
     half.mkdir(parents=True)
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            _extract(archive, half.resolve())
+        for each in (content, *over):
+            with zipfile.ZipFile(io.BytesIO(each)) as archive:
+                _extract(archive, half.resolve())
+        _close(half)
     except CodeRefused:
         remove_tree(half)
         raise
@@ -155,6 +166,10 @@ def _extract(archive: zipfile.ZipFile, root: Path) -> None:
     for target, points_to in links:
         if not target.resolve().is_relative_to(root):
             raise CodeRefused(f"the zip holds a link that leaves its folder: {target.name} -> {points_to}")
+
+
+def _close(root: Path) -> None:
+    """Folders are read-only once everything lies in them."""
     for path, _, _ in os.walk(root, topdown=False):
         if path != str(root):
             Path(path).chmod(0o555)

@@ -17,7 +17,7 @@ from waypost.clock import Alarm, Clock, monotonic_ns
 from waypost.ids import Ids
 from waypost.runtimes import documents
 from waypost.runtimes.code import remove_tree
-from waypost.runtimes.interpreters import Launch
+from waypost.runtimes.interpreters import DEFAULT_PATH, Launch
 from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionSpec
 from waypost.runtimes.output import Output
 from waypost.runtimes.process import DeadManSwitch, Ended, Limits, Worker
@@ -477,7 +477,7 @@ def variables(
 ) -> dict[str, str]:
     """An environment's variables: those of the runtime, over them the function's own, over them the reserved ones."""
     return {
-        "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        "PATH": os.environ.get("PATH", DEFAULT_PATH),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "HOME": str(home),

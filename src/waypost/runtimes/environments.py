@@ -13,7 +13,7 @@ from waypost.ids import Ids
 from waypost.runtimes import documents
 from waypost.runtimes.code import CodeFolder, CodeRefused, CodeStore, remove_tree
 from waypost.runtimes.environment import Environment, Invocation, LogSink, Place, State
-from waypost.runtimes.interpreters import Interpreters, launch, link_packages
+from waypost.runtimes.interpreters import Interpreters, Parts, launch, link_packages
 from waypost.runtimes.invocation import (
     FunctionCall,
     FunctionOutcome,
@@ -134,7 +134,7 @@ class Runtimes:
             raise FunctionThrottled("the server is stopping")
         spec = call.spec
         fleet = self._fleet(spec)
-        if not fleet.idle and not (self._interpreters.known(spec.runtime) and self._code.ready(spec.code_sha256)):
+        if not fleet.idle and not self._is_prepared(spec):
             try:
                 await self._prepare(spec)
             except CodeRefused as refused:
@@ -174,6 +174,12 @@ class Runtimes:
         if not self._interpreters.known(spec.runtime):
             await asyncio.to_thread(self._interpreters.of, spec.runtime)
         await self._code.of(spec.code_sha256)
+        if spec.layers:
+            await self._code.of(*spec.layers)
+
+    def _is_prepared(self, spec: FunctionSpec) -> bool:
+        known = self._interpreters.known(spec.runtime) and self._code.ready(spec.code_sha256) is not None
+        return known and (not spec.layers or self._code.ready(*spec.layers) is not None)
 
     def _fleet(self, spec: FunctionSpec) -> Fleet:
         """The fleet of a spec; one of another revision of the same version is retired."""
@@ -248,7 +254,9 @@ class Runtimes:
             self._open()
             code = await self._code.of(spec.code_sha256)
             interpreter = self._interpreters.of(spec.runtime)
-            how = launch(interpreter, spec, code=code, packages=self._packages, node_modules=self._node_modules)
+            opt = await self._code.of(*spec.layers) if spec.layers else None
+            parts = Parts(code=code, packages=self._packages, node_modules=self._node_modules, opt=opt)
+            how = launch(interpreter, spec, parts)
             await environment.start(how, code, call)
         except OSError as error:
             log.warning("cannot start an environment for %s: %s", spec.arn, error)
@@ -400,15 +408,7 @@ class Runtimes:
             self._drop(environment)
         await self._until(lambda: not self.busy, grace_s)
         stopped = FunctionThrottled(_STOPPED)
-        for fleet in self._fleets.values():
-            while fleet.waiting:
-                invocation = fleet.waiting.popleft()
-                if not invocation.outcome.done():
-                    invocation.outcome.set_exception(stopped)
-        while self._queue:
-            fleet = self._queue.popleft()
-            fleet.queued -= 1
-            self._forget_empty(fleet)
+        self._send_away(stopped)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -424,6 +424,18 @@ class Runtimes:
         self._place.switch.close()
         if self._opened:
             remove_tree(self._folder)
+
+    def _send_away(self, stopped: FunctionThrottled) -> None:
+        """Answer the calls that wait, and take back the starts that wait for their turn."""
+        for fleet in self._fleets.values():
+            while fleet.waiting:
+                invocation = fleet.waiting.popleft()
+                if not invocation.outcome.done():
+                    invocation.outcome.set_exception(stopped)
+        while self._queue:
+            fleet = self._queue.popleft()
+            fleet.queued -= 1
+            self._forget_empty(fleet)
 
     async def _until(self, reached: Callable[[], bool], within_s: float) -> None:
         """Wait for something that comes with a change of environments, but not for longer than so many seconds."""

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from waypost.runtimes.invocation import FunctionSpec, RuntimeMissing
 
 _HERE = Path(__file__).parent
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Where programs are looked for if the server itself has no PATH."""
 PYTHON_MIN = 10
 """awslambdaric runs on Python 3.10 and newer."""
 
@@ -201,16 +203,32 @@ _STACKS_BYTES = 64 * 1024 * 1024
 """Room for thread stacks in the limit of private memory: they count in full although hardly any of it is ever used."""
 
 
-def launch(interpreter: Interpreter, spec: FunctionSpec, *, code: Path, packages: Path, node_modules: Path) -> Launch:
+class Parts(NamedTuple):
+    """The folders that a function's environment is made of."""
+
+    code: Path
+    packages: Path
+    """What Python functions may import of the server's environment."""
+    node_modules: Path
+    """The SDK for Node.js functions."""
+    opt: Path | None = None
+    """The function's layers, unpacked over one another: what is ``/opt`` on Lambda. None: it has none."""
+
+
+def launch(interpreter: Interpreter, spec: FunctionSpec, parts: Parts) -> Launch:
     """The command, and the variables that the runtime itself needs, for one environment."""
     _, wanted = language_of(spec.runtime)
     note = f"{interpreter.language}:{interpreter.version}"
     if not interpreter.version.startswith(wanted + "."):
         note += f" (the function asks for {spec.runtime}, which this host does not have)"
+    own = {} if parts.opt is None else _layer_paths(parts.code, parts.opt)
     if interpreter.language == "python":
-        command = [interpreter.executable, "-S", str(_HERE / "python/bootstrap.py"), str(packages), spec.handler]
-        return Launch(command, {}, spec.memory_mb * 1024 * 1024 + _STACKS_BYTES, note)
-    if not node_modules.is_dir():
+        command = [interpreter.executable, "-S", str(_HERE / "python/bootstrap.py"), str(parts.packages), spec.handler]
+        if parts.opt is not None:
+            # The order of Lambda's sys.path.
+            command += [str(parts.opt / f"python/lib/python{wanted}/site-packages"), str(parts.opt / "python")]
+        return Launch(command, own, spec.memory_mb * 1024 * 1024 + _STACKS_BYTES, note)
+    if not parts.node_modules.is_dir():
         note += " (without the AWS SDK for JavaScript: `waypost runtimes install nodejs` adds it)"
     heap_mb = max(1, spec.memory_mb * 9 // 10)
     command = [
@@ -219,8 +237,23 @@ def launch(interpreter: Interpreter, spec: FunctionSpec, *, code: Path, packages
         str(_HERE / "node/bootstrap.cjs"),
         spec.handler,
     ]
-    own = {"NODE_PATH": f"{node_modules}:{code}", "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true"}
+    modules = [parts.node_modules, parts.code]
+    if parts.opt is not None:
+        modules = [parts.opt / f"nodejs/node{wanted}/node_modules", parts.opt / "nodejs/node_modules", *modules]
+    own["NODE_PATH"] = ":".join(map(str, modules))
+    own["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true"
     return Launch(command, own, None, note)
+
+
+def _layer_paths(code: Path, opt: Path) -> dict[str, str]:
+    """Where programs and libraries of layers are found: behind the host's, and behind the function's own.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html lists the folders.
+    """
+    return {
+        "PATH": f"{os.environ.get('PATH', DEFAULT_PATH)}:{opt / 'bin'}",
+        "LD_LIBRARY_PATH": f"{code}:{code / 'lib'}:{opt / 'lib'}",
+    }
 
 
 def link_packages(folder: Path) -> None:

@@ -29,6 +29,8 @@ class FunctionSpec(msgspec.Struct, frozen=True):
     role_arn: str
     log_group: str
     ephemeral_mb: int = 512
+    layers: tuple[str, ...] = ()
+    """Digests of the layers' zips, in the order in which they are unpacked over one another."""
 
 
 class FunctionCall(msgspec.Struct, frozen=True):

@@ -246,6 +246,27 @@ def test_an_event_is_accepted_and_runs(lambda_: Any, deploy: Any, listener: List
     assert lambda_.invoke(FunctionName=name, InvocationType="DryRun")["StatusCode"] == 204
 
 
+def test_a_function_finds_what_its_layers_bring(lambda_: Any, deploy: Any) -> None:
+    for text in ("old", "new"):
+        content = {"ZipFile": packed(f"WHO = '{text}'", "python/shared.py")}
+        made = lambda_.publish_layer_version(LayerName="common", Content=content, CompatibleRuntimes=[RUNTIME])
+    assert made["Version"] == 2
+    with urllib.request.urlopen(made["Content"]["Location"]) as answer:
+        assert zipfile.ZipFile(io.BytesIO(answer.read())).namelist() == ["python/shared.py"]
+    old = made["LayerVersionArn"].removesuffix(":2") + ":1"
+    deploy("layered", "import shared\ndef handler(event, context): return shared.WHO", Layers=[old])
+
+    def run(**qualifier: str) -> Any:
+        return json.load(lambda_.invoke(FunctionName="layered", **qualifier)["Payload"])
+
+    assert run() == "old"
+    lambda_.publish_version(FunctionName="layered")
+    lambda_.update_function_configuration(FunctionName="layered", Layers=[made["LayerVersionArn"]])
+    lambda_.delete_layer_version(LayerName="common", VersionNumber=1)
+    assert run() == "new"
+    assert run(Qualifier="1") == "old"
+
+
 def test_what_became_of_an_event_is_told(lambda_: Any, sqs: Any, server: Any, deploy: Any) -> None:
     urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("told-well", "told-ill", "dead")}
     arns = {name: f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}" for name in urls}

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 (started by path, never imported as part of Waypost)
-"""Start of a Python function environment: ``bootstrap.py PACKAGES HANDLER``, run with -S.
+"""Start of a Python function environment: ``bootstrap.py PACKAGES HANDLER [LAYERS...]``, run with -S.
 
 Puts AWS's runtime client (awslambdaric, as it is on PyPI) on the path, and nothing of the server; then hands over.
 """
@@ -8,7 +8,7 @@ import builtins
 import os
 import sys
 
-_packages, _handler = sys.argv[1:3]
+_packages, _handler, *_layers = sys.argv[1:]
 _here = sys.path.pop(0)
 # Functions may not write beside their code, on Lambda neither.
 sys.dont_write_bytecode = True
@@ -23,7 +23,7 @@ builtins.quit = Quitter("quit", "Ctrl-D (i.e. EOF)")
 
 from awslambdaric.__main__ import main  # noqa: E402
 
-# Last of all the function's own code, before everything else: what it brings wins.
-sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
+# Last of all the function's own code, before everything else, and its layers behind it: what it brings wins.
+sys.path[:0] = [os.environ["LAMBDA_TASK_ROOT"], *_layers]
 sys.argv = ["awslambdaric", _handler]
 main(sys.argv)

@@ -16,6 +16,7 @@ from waypost.store.store import Tx
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, str]).decode
+_decode_layers = msgspec.json.Decoder(list[tuple[str, int, str, int]]).decode
 
 
 class Runnable(NamedTuple):
@@ -101,6 +102,7 @@ def prepare(tx: Tx, ctx: Context, named: names.Named, event: Event) -> FunctionC
         role_arn=function.role,
         log_group=function.log_group,
         ephemeral_mb=function.ephemeral_mb,
+        layers=tuple(layer[2] for layer in _decode_layers(function.layers)) if function.layers != "[]" else (),
     )
     return FunctionCall(
         spec=spec,

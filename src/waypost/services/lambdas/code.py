@@ -9,6 +9,8 @@ from waypost.services.lambdas.queries import Q
 from waypost.store.store import Tx
 from waypost.work import jobs
 
+LAYER = "layer:"
+"""Begins the name in a link to a layer's zip, where that of a function's has the function's name."""
 FORGET_CODE = "lambda.forget_code"
 FORGET_CODE_AFTER_MS = 3_600_000
 """An invocation that began before an update may still start an environment of the old code."""
@@ -41,6 +43,8 @@ def download_code(tx: Tx, ctx: Context, request: Params) -> Params:
     Account and region of the context are those of the link. Raises ResourceNotFoundException for every mismatch.
     """
     whose = {"account": ctx.account, "region": ctx.region, "name": request["FunctionName"]}
+    if request["FunctionName"].startswith(LAYER):
+        return _download_layer(tx, ctx, request)
     row = tx.one(Q.get_function, **whose)
     if row is not None:
         function, sha256 = latest(row), request["CodeSha256"]
@@ -48,6 +52,14 @@ def download_code(tx: Tx, ctx: Context, request: Params) -> Params:
         has = function.code_sha256 == sha256 or tx.one(Q.version_of_code, sha256=sha256, **whose) is not None
         if opened and has:
             return {"ZipFile": get_code(tx, sha256)}
+    raise errors.resource_not_found()
+
+
+def _download_layer(tx: Tx, ctx: Context, request: Params) -> Params:
+    name = request["FunctionName"].removeprefix(LAYER)
+    tokens = tx.all(Q.layer_tokens, account=ctx.account, region=ctx.region, name=name, sha256=request["CodeSha256"])
+    if any(hmac.compare_digest(row[0].encode(), request["Token"].encode()) for row in tokens):
+        return {"ZipFile": get_code(tx, request["CodeSha256"])}
     raise errors.resource_not_found()
 
 

@@ -17,7 +17,6 @@ _CONFIGURATION = {
     "VpcConfig.Ipv6AllowedForDualStack": "functions run on this host's network",
     "KMSKeyArn": "environment variables are not encrypted with customer keys",
     "TracingConfig.Mode=Active": "there is no X-Ray to trace to",
-    "Layers": _LATER,
     "FileSystemConfigs": "there are no file systems to mount",
     "ImageConfig": _ZIP,
     "SnapStart.ApplyOn=PublishedVersions": "environments are not restored from snapshots",
@@ -48,6 +47,7 @@ REFUSES: Mapping[str, Mapping[str, str]] = {
         "TenancyConfig": _LATER,
     },
     "PublishVersion": _VERSIONS,
+    "PublishLayerVersion": {f"Content.{member}": why for member, why in _CODE.items() if member.startswith("S3")},
     "UpdateFunctionCode": {**_CODE, **_VERSIONS},
     "UpdateFunctionConfiguration": _CONFIGURATION,
     "Invoke": {
@@ -73,6 +73,11 @@ NOTES: Mapping[str, str] = {
         "unreceived."
     ),
     "AddPermission": "Kept and answered; nothing is decided by resource policies yet.",
+    "PublishLayerVersion": (
+        "A function's layers are unpacked over one another into one folder, whose parts are on its paths (python, "
+        "nodejs, bin, lib) as those of /opt are on Lambda. There is nothing at /opt itself."
+    ),
+    "AddLayerVersionPermission": "A statement for an organization opens the layer to nobody: there are none.",
     "CreateAlias": "Of two versions one is drawn for each request.",
     "GetFunctionCodeSigningConfig": "Code signing is refused, so no function has a configuration.",
     "Invoke": (

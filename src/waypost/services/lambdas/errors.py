@@ -34,12 +34,12 @@ def conflict(message: str) -> AwsError:
     return _error("ResourceConflictException", message)
 
 
-def precondition_failed() -> AwsError:
-    """The caller's revision is not the latest."""
+def precondition_failed(operation: str = "GetFunction/GetAlias") -> AwsError:
+    """The caller's revision is not the latest, which ``operation`` would have told."""
     return _error(
         "PreconditionFailedException",
-        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve "
-        "the latest Revision Id",
+        f"The Revision Id provided does not match the latest Revision Id. Call the {operation} API to retrieve the "
+        "latest Revision Id",
     )
 
 

@@ -15,7 +15,7 @@ from waypost.store.queries import Query
 from waypost.store.store import Row, Tx
 
 _decode = msgspec.json.Decoder(dict[str, str]).decode
-_decode_layers = msgspec.json.Decoder(list[tuple[str, int, str]]).decode
+_decode_layers = msgspec.json.Decoder(list[tuple[str, int, str, int]]).decode
 
 
 class Function(NamedTuple):
@@ -46,8 +46,8 @@ class Function(NamedTuple):
     version: str
 
     @property
-    def layer_list(self) -> list[tuple[str, int, str]]:
-        """ARN, bytes and digest (hex) of each layer, in the order of the configuration."""
+    def layer_list(self) -> list[tuple[str, int, str, int]]:
+        """ARN, bytes, digest (hex) and bytes unpacked of each layer, in the order of the configuration."""
         return _decode_layers(self.layers)
 
 
@@ -174,7 +174,7 @@ def describe(ctx: Context, function: Function, qualifier: str = "") -> Params:
     if function.dead_letter:
         answer["DeadLetterConfig"] = {"TargetArn": function.dead_letter}
     if function.layer_list:
-        answer["Layers"] = [{"Arn": arn, "CodeSize": size} for arn, size, _ in function.layer_list]
+        answer["Layers"] = [{"Arn": arn, "CodeSize": size} for arn, size, _, _ in function.layer_list]
     return answer
 
 

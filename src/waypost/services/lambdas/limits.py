@@ -18,6 +18,11 @@ ZIP_BYTES_MAX = 52_428_800
 UNZIPPED_BYTES_MAX = 262_144_000
 """A zip's content."""
 
+LAYERS_MAX = 5
+"""Layers of a function."""
+LAYERS_PAGE_MAX = 50
+"""Items of one ListLayers or ListLayerVersions page."""
+
 PAYLOAD_BYTES_MAX = {"RequestResponse": 6_291_456, "Event": 1_048_576}
 """Payload of an invocation, by its type."""
 CLIENT_CONTEXT_BYTES_MAX = 3_583

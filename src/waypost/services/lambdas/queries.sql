@@ -128,6 +128,54 @@ SELECT id, code_sha256 FROM lambda_version WHERE account = :account AND region =
 SELECT version FROM lambda_version
 WHERE account = :account AND region = :region AND name = :name AND code_sha256 = :sha256 LIMIT 1;
 
+-- name: next_layer_version : a number that no version of that layer ever had
+INSERT INTO lambda_layer (id, account, region, name, version) VALUES (:id, :account, :region, :name, 1)
+ON CONFLICT (account, region, name) DO UPDATE SET version = lambda_layer.version + 1
+RETURNING id, version;
+
+-- name: insert_layer_version
+INSERT INTO lambda_layer_version (layer_id, version, code_sha256, code_size, unzipped_size, code_token, description,
+  license, runtimes, architectures, created, policy_revision, statements)
+VALUES (:layer_id, :version, :code_sha256, :code_size, :unzipped_size, :code_token, :description, :license, :runtimes,
+  :architectures, :created, '', '[]');
+
+-- name: get_layer_version : by its natural key
+SELECT l.id, l.account, l.region, l.name, v.version, v.code_sha256, v.code_size, v.unzipped_size, v.code_token,
+  v.description, v.license, v.runtimes, v.architectures, v.created, v.policy_revision, v.statements
+FROM lambda_layer l JOIN lambda_layer_version v ON v.layer_id = l.id
+WHERE l.account = :account AND l.region = :region AND l.name = :name AND v.version = :version;
+
+-- name: lock_layer_version : for who changes its policy
+SELECT l.id, l.account, l.region, l.name, v.version, v.code_sha256, v.code_size, v.unzipped_size, v.code_token,
+  v.description, v.license, v.runtimes, v.architectures, v.created, v.policy_revision, v.statements
+FROM lambda_layer l JOIN lambda_layer_version v ON v.layer_id = l.id
+WHERE l.account = :account AND l.region = :region AND l.name = :name AND v.version = :version {for_update};
+
+-- name: list_layers : a page of names, those without versions included
+SELECT id, name FROM lambda_layer
+WHERE account = :account AND region = :region AND name > :after ORDER BY name LIMIT :limit;
+
+-- name: find_layer
+SELECT id FROM lambda_layer WHERE account = :account AND region = :region AND name = :name;
+
+-- name: list_layer_versions : a page, the newest first
+SELECT l.id, l.account, l.region, l.name, v.version, v.code_sha256, v.code_size, v.unzipped_size, v.code_token,
+  v.description, v.license, v.runtimes, v.architectures, v.created, v.policy_revision, v.statements
+FROM lambda_layer_version v JOIN lambda_layer l ON l.id = v.layer_id
+WHERE v.layer_id = :layer_id AND v.version < :before
+ORDER BY v.version DESC LIMIT :limit;
+
+-- name: put_layer_policy
+UPDATE lambda_layer_version SET policy_revision = :revision, statements = :statements
+WHERE layer_id = :layer_id AND version = :version;
+
+-- name: delete_layer_version
+DELETE FROM lambda_layer_version WHERE layer_id = :layer_id AND version = :version;
+
+-- name: layer_tokens : what opens a link to a layer's zip
+SELECT v.code_token FROM lambda_layer l JOIN lambda_layer_version v ON v.layer_id = l.id
+WHERE l.account = :account AND l.region = :region AND l.name = :name AND v.code_sha256 = :sha256;
+
 -- name: insert_layer_use : the zip of a layer is kept as long as a function or version unpacks it
 INSERT INTO lambda_layer_use (user_id, code_sha256) VALUES (:user_id, :code_sha256) ON CONFLICT DO NOTHING;
 

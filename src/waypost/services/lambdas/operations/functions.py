@@ -9,12 +9,13 @@ import msgspec
 from waypost import arn
 from waypost.service import Context, Params
 from waypost.services.lambdas import errors
-from waypost.services.lambdas.code import forget_later, store_code
+from waypost.services.lambdas.code import forget_later, get_code, store_code
 from waypost.services.lambdas.function import Function, describe, find, latest, listed, lock, lock_latest, of_version
 from waypost.services.lambdas.limits import FUNCTIONS_PAGE_MAX
+from waypost.services.lambdas.operations.layers import usable
 from waypost.services.lambdas.operations.versions import check_revision, created, publish
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import archive, configuration, names, targets
+from waypost.services.lambdas.rules import archive, configuration, layers, names, targets
 from waypost.store.store import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -36,6 +37,7 @@ def create_function(tx: Tx, ctx: Context, request: Params) -> Params:
     configuration.check_tags(tags)
     content = _zip(request["Code"])
     function = _changed(
+        tx,
         Function(
             ctx.ids.row(ctx.now_ms), named.name, "", "", "", "", "", 3, 128, 512, "{}", "x86_64",
             f"/aws/lambda/{named.name}", "", 0, ctx.ids.token(16), 0, _encode(tags).decode(), "[]", "", None, 0,
@@ -45,9 +47,11 @@ def create_function(tx: Tx, ctx: Context, request: Params) -> Params:
     )  # fmt: skip
     function = function._replace(function_id=function.id)
     _check_host(tx, ctx, function)
+    _check_size(tx, function, content)
     if not tx.run(Q.insert_function, account=ctx.account, region=ctx.region, **_columns(function, "reserved")):
         raise errors.conflict(f"Function already exist: {named.name}")
     store_code(tx, function.code_sha256, content)
+    _use_layers(tx, function)
     if request.get("Publish"):
         function, _ = publish(tx, ctx, function)
     for (uuid,) in tx.all(Q.mappings_of_function, account=ctx.account, region=ctx.region, function_name=named.name):
@@ -114,8 +118,9 @@ def update_function_code(tx: Tx, ctx: Context, request: Params) -> Params:
     function = lock_latest(tx, ctx, request)
     check_revision(function, request)
     content = _zip(request)
-    changed = _changed(function, ctx, request, content)
+    changed = _changed(tx, function, ctx, request, content)
     _check_host(tx, ctx, changed)
+    _check_size(tx, changed, content)
     if not request.get("DryRun"):
         store_code(tx, changed.code_sha256, content)
         _save(tx, changed)
@@ -133,9 +138,15 @@ def update_function_configuration(tx: Tx, ctx: Context, request: Params) -> Para
     function = lock_latest(tx, ctx, request)
     check_revision(function, request)
     _check_configuration(tx, ctx, request)
-    changed = _changed(function, ctx, request)
+    changed = _changed(tx, function, ctx, request)
     _check_host(tx, ctx, changed)
+    if request.get("Layers"):
+        _check_size(tx, changed)
     _save(tx, changed)
+    if changed.layers != function.layers:
+        _use_layers(tx, changed)
+        for sha256 in sorted({layer[2] for layer in function.layer_list}):
+            forget_later(tx, ctx, sha256)
     return _updating(describe(ctx, changed))
 
 
@@ -237,6 +248,20 @@ def _check_host(tx: Tx, ctx: Context, function: Function) -> None:
         raise errors.invalid(f"Value {function.runtime} at 'runtime' cannot be run on this host: {reason}")
 
 
+def _check_size(tx: Tx, function: Function, content: bytes | None = None) -> None:
+    """Raise where the code and its layers together unpack to more than fits."""
+    if function.layer_list:
+        code = get_code(tx, function.code_sha256) if content is None else content
+        layers.check_size(archive.check(code) + sum(layer[3] for layer in function.layer_list))
+
+
+def _use_layers(tx: Tx, function: Function) -> None:
+    """The zips of these layers, and of no others, are kept for $LATEST."""
+    tx.send(Q.delete_layer_uses, user_id=function.id)
+    for sha256 in sorted({layer[2] for layer in function.layer_list}):
+        tx.send(Q.insert_layer_use, user_id=function.id, code_sha256=sha256)
+
+
 def _zip(code: Params) -> bytes:
     content = code.get("ZipFile")
     if content is None:
@@ -246,7 +271,7 @@ def _zip(code: Params) -> bytes:
     return content
 
 
-def _changed(function: Function, ctx: Context, request: Params, content: bytes | None = None) -> Function:
+def _changed(tx: Tx, function: Function, ctx: Context, request: Params, content: bytes | None = None) -> Function:
     """The function as ``request`` wants it."""
     changes: dict[str, Any] = {
         "revision": ctx.ids.uuid(),
@@ -268,6 +293,13 @@ def _changed(function: Function, ctx: Context, request: Params, content: bytes |
     if content is not None:
         changes["code_sha256"] = hashlib.sha256(content).hexdigest()
         changes["code_size"] = len(content)
+    if request.get("Layers") is not None:
+        changes["layers"] = _encode(
+            [
+                (layer.named.version_arn, layer.code_size, layer.code_sha256, layer.unzipped_size)
+                for layer in usable(tx, ctx, request["Layers"])
+            ]
+        ).decode()
     return function._replace(**{name: value for name, value in changes.items() if value is not None})
 
 

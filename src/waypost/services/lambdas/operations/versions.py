@@ -63,7 +63,7 @@ def publish(tx: Tx, ctx: Context, function: Function, description: str | None = 
         Q.insert_version, id=version.id, function_id=function.id, version=number[0], source=source,
         revision=version.revision, modified=version.modified, **whose, **frozen,
     )  # fmt: skip
-    for sha256 in {layer[2] for layer in function.layer_list}:
+    for sha256 in sorted({layer[2] for layer in function.layer_list}):
         tx.send(Q.insert_layer_use, user_id=version.id, code_sha256=sha256)
     return version, True
 

@@ -9,8 +9,8 @@ from waypost.services.lambdas.limits import UNZIPPED_BYTES_MAX, ZIP_BYTES_MAX
 NOT_A_ZIP = "Could not unzip uploaded file. Please check your file, then try to upload again."
 
 
-def check(content: bytes) -> None:
-    """Raise AWS's error for bytes that Lambda would not take as a deployment package."""
+def check(content: bytes) -> int:
+    """How many bytes a zip unpacks to. Raises AWS's error where Lambda would not take it as a deployment package."""
     if len(content) >= ZIP_BYTES_MAX:
         raise errors.too_large(f"Zipped size must be smaller than {ZIP_BYTES_MAX} bytes")
     try:
@@ -22,8 +22,10 @@ def check(content: bytes) -> None:
         raise errors.invalid("Uploaded file must be a non-empty zip")
     if any(_leaves(member.filename) or member.flag_bits & 1 for member in members):
         raise errors.invalid(NOT_A_ZIP)
-    if sum(member.file_size for member in members) >= UNZIPPED_BYTES_MAX:
+    unzipped = sum(member.file_size for member in members)
+    if unzipped >= UNZIPPED_BYTES_MAX:
         raise errors.invalid(f"Unzipped size must be smaller than {UNZIPPED_BYTES_MAX} bytes")
+    return unzipped
 
 
 def _leaves(name: str) -> bool:

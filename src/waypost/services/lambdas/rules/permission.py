@@ -20,7 +20,7 @@ def statement(request: dict[str, Any], resource: str) -> dict[str, Any]:
     made: dict[str, Any] = {
         "Sid": request["StatementId"],
         "Effect": "Allow",
-        "Principal": _principal(request["Principal"]),
+        "Principal": principal(request["Principal"]),
         "Action": request["Action"],
         "Resource": resource,
     }
@@ -33,7 +33,8 @@ def statement(request: dict[str, Any], resource: str) -> dict[str, Any]:
     return made | {"Condition": condition} if condition else made
 
 
-def _principal(text: str) -> Any:
+def principal(text: str) -> Any:
+    """A principal as a policy writes it; raises for what is none."""
     if text == "*":
         return "*"
     if re.fullmatch(r"\d{12}", text):
