@@ -32,6 +32,11 @@ class Ids(Protocol):
         ...
 
 
+_UUID_BITS = ~0xF000_C000_0000_0000_0000
+_UUID_MARKS = 0x4000_8000_0000_0000_0000
+"""What is not random in a UUID: version 4, variant 1."""
+
+
 class RandomIds:
     """Identifiers from the operating system's randomness, or reproducible ones from a seed."""
 
@@ -42,11 +47,8 @@ class RandomIds:
 
     def uuid(self) -> str:
         """A random UUID (version 4); not a secret."""
-        bits = self._random.getrandbits(122)
-        return "%08x-%04x-4%03x-%04x-%012x" % (  # noqa: UP031 (half the time of an f-string with as many parts)
-            bits >> 90, (bits >> 74) & 0xFFFF, (bits >> 62) & 0xFFF, (bits >> 48) & 0x3FFF | 0x8000,
-            bits & 0xFFFFFFFFFFFF,
-        )  # fmt: skip
+        text = (self._random.getrandbits(128) & _UUID_BITS | _UUID_MARKS).to_bytes(16, "big").hex()
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
     def row(self, now_ms: int) -> int:
         """Milliseconds in the high 43 bits, 20 bits below them; never the same twice, never smaller than the last.

@@ -1,5 +1,6 @@
 """Finding the queue that a request speaks of."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from waypost.arn import Arn
@@ -60,8 +61,9 @@ def find(tx: Tx, region: str, account: str, name: str) -> Queue | None:
     return None if row is None else of_row(account, region, name, row)
 
 
+@lru_cache(maxsize=4096)
 def of_row(account: str, region: str, name: str, row: Row) -> Queue:
-    """The queue of a row of ``get_queue``."""
+    """The queue of a row of ``get_queue``. Remembered by all that makes it, so that nothing can be out of date."""
     row_id, storage, settings, lanes = row
     return Queue(
         account, region, name, row_id, storage, read_settings(settings), names.is_fifo(name),

@@ -1,14 +1,13 @@
 """What other services put into queues: one message for many of them. Never reached from the wire."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from functools import lru_cache
 
 from waypost.arn import Arn
 from waypost.aws.errors import AwsError
 from waypost.service import Context, Operation, Params
 from waypost.services.sqs import errors
 from waypost.services.sqs.limits import INLINE_BYTES_MAX
-from waypost.services.sqs.operations.sending import Draft, keep, keep_fifo
+from waypost.services.sqs.operations.sending import Draft, keep, keep_fifo, keep_plain
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.queue import Queue, of_row
 from waypost.services.sqs.rules import message
@@ -40,12 +39,18 @@ def deliver(tx: Tx, ctx: Context, request: Params) -> Params:
     except AwsError as refused:
         return {"Refused": [(index, refused) for index in range(len(letters))]}
     group_id, dedup_id, trace = request.get("GroupId"), request.get("DedupId"), request.get("Trace")
-    found = _find(tx, {arn[2:] for arn, _ in letters})
+    found = _find(tx, tuple([arn[2:] for arn, _ in letters]))
+    plain = not attributes and group_id is None and dedup_id is None and trace is None
     refused_ones: list[tuple[int, AwsError]] = []
-    for index, (arn, body) in enumerate(letters):
-        queue = found.get(arn[2:])
+    for index, ((_, body), queue) in enumerate(zip(letters, found, strict=True)):
         if queue is None:
             refused_ones.append((index, errors.no_queue()))
+            continue
+        if plain and not queue.fifo and body.isascii() and len(body) <= INLINE_BYTES_MAX:
+            # Nearly all are like this, and this way takes half the time.
+            visible_at_ms = ctx.now_ms + queue.settings.delay_ms
+            keep_plain(tx, ctx, queue.storage, visible_at_ms, ctx.ids.uuid(), ctx.ids.row(ctx.now_ms), body)
+            tx.wake(queue.wake_key)
             continue
         body_bytes = body.encode()
         digest = body_md5(body_bytes) if len(body_bytes) > INLINE_BYTES_MAX else ""
@@ -61,26 +66,32 @@ def deliver(tx: Tx, ctx: Context, request: Params) -> Params:
     return {"Refused": refused_ones}
 
 
-def _find(tx: Tx, places: set[Place]) -> dict[Place, Queue]:
-    """Those of the queues that are there."""
+def _find(tx: Tx, places: tuple[Place, ...]) -> list[Queue | None]:
+    """The queue of each place; None where there is none."""
     found: dict[Place, Queue] = {}
-    for region, account, queue_names in _chunks(places):
-        sought: dict[str, Any] = {
-            f"name{number}": queue_names[number] if number < len(queue_names) else "" for number in range(_FOUND_MAX)
-        }
-        for name, *row in tx.all(Q.get_queues, account=account, region=region, **sought):
-            found[region, account, name] = of_row(account, region, name, tuple(row))
-    return found
+    for region, account, sought in _questions(places):
+        for row in tx.all(Q.get_queues, account=account, region=region, **sought):
+            name = row[0]
+            found[region, account, name] = of_row(account, region, name, row[1:])
+    return [found.get(place) for place in places]
 
 
-def _chunks(places: Iterable[Place]) -> Iterator[tuple[str, str, list[str]]]:
-    """As many names of one region and account as one statement takes."""
-    homes: dict[tuple[str, str], list[str]] = {}
+@lru_cache(maxsize=1024)
+def _questions(places: tuple[Place, ...]) -> list[tuple[str, str, dict[str, str]]]:
+    """Regions and accounts, with as many names in them as one statement takes; a topic asks for the same every time."""
+    homes: dict[tuple[str, str], dict[str, None]] = {}
     for region, account, name in places:
-        homes.setdefault((region, account), []).append(name)
-    for (region, account), queue_names in homes.items():
-        for start in range(0, len(queue_names), _FOUND_MAX):
-            yield region, account, queue_names[start : start + _FOUND_MAX]
+        homes.setdefault((region, account), {})[name] = None
+    return [
+        (
+            region,
+            account,
+            {f"name{number}": name for number, name in enumerate([*some, *[""] * (_FOUND_MAX - len(some))])},
+        )
+        for (region, account), named in homes.items()
+        for start in range(0, len(named), _FOUND_MAX)
+        for some in (list(named)[start : start + _FOUND_MAX],)
+    ]
 
 
 OPERATIONS: dict[str, Operation] = {"waypost:Deliver": deliver}

@@ -32,6 +32,7 @@ def send_message(tx: Tx, ctx: Context, request: Params) -> Params:
     """Keep a message; answer its id and the digests of what was understood."""
     if not request.get("MessageBody"):
         raise errors.missing("MessageBody")
+    message.check_lists(request, "SendMessage")
     queue = addressed(tx, ctx, request)
     draft = _check(request, queue, _trace(ctx))
     if draft.size > queue.settings.size_max:
@@ -44,6 +45,8 @@ def send_message_batch(tx: Tx, ctx: Context, request: Params) -> Params:
     queue = addressed(tx, ctx, request)
     entries = request.get("Entries") or []
     check_entries("SendMessageBatchRequestEntry", entries, "MessageBody")
+    for entry in entries:
+        message.check_lists(entry, "SendMessageBatch")
     if queue.fifo:
         _check_fifo_batch(queue, entries)
     drafts: list[tuple[str, Draft]] = []
@@ -200,16 +203,13 @@ def keep(
     body: str | None = draft.body
     storage = queue.home(draft.group_id) if queue.lanes else queue.storage
     if len(draft.body_bytes) > INLINE_BYTES_MAX:
-        tx.run(Q.insert_body, id=row_id, storage=storage, md5=digest, body=body)
+        tx.send(Q.insert_body, id=row_id, storage=storage, md5=digest, body=body)
         body = None
     visible_at_ms = ctx.now_ms + draft.delay_ms
     if draft.group_id is None and not draft.attributes and draft.trace is None:
-        tx.run(
-            Q.insert_plain_message, id=row_id, storage=storage, visible_at=visible_at_ms, sent_at=ctx.now_ms,
-            message_id=message_id, sender=ctx.caller.user_id, body=body,
-        )  # fmt: skip
+        keep_plain(tx, ctx, storage, visible_at_ms, message_id, row_id, body)
     else:
-        tx.run(
+        tx.send(
             Q.insert_message, id=row_id, storage=storage, visible_at=visible_at_ms, sent_at=ctx.now_ms,
             message_id=message_id, sender=ctx.caller.user_id, group_id=draft.group_id, sequence=sequence,
             dedup_id=draft.dedup_id, trace=draft.trace,
@@ -217,6 +217,16 @@ def keep(
         )  # fmt: skip
     # A delayed one wakes a receiver, too: to learn when to look again.
     tx.wake(queue.wake_key)
+
+
+def keep_plain(
+    tx: Tx, ctx: Context, storage: int, visible_at_ms: int, message_id: str, row_id: int, body: str | None
+) -> None:
+    """Keep a message that has neither group nor attributes nor trace; ``body`` is None where it is kept already."""
+    tx.send(
+        Q.insert_plain_message, id=row_id, storage=storage, visible_at=visible_at_ms, sent_at=ctx.now_ms,
+        message_id=message_id, sender=ctx.caller.user_id, body=body,
+    )  # fmt: skip
 
 
 OPERATIONS: dict[str, Operation] = {"SendMessage": send_message, "SendMessageBatch": send_message_batch}
