@@ -456,7 +456,7 @@ def test_the_same_attempt_gets_the_same_messages_and_handles(world: World) -> No
     world.delete(url, first[0])
 
 
-@pytest.mark.parametrize("change_", ["delete", "visibility", "receive", "expire"])
+@pytest.mark.parametrize("change_", ["delete", "visibility", "receive", "receive at once", "expire"])
 def test_an_attempt_whose_messages_changed_cannot_be_repeated(world: World, change_: str) -> None:
     """AWS's words: https://github.com/aws/aws-sdk-java/issues/2613 ."""
     url = world.fifo(VisibilityTimeout="10", MessageRetentionPeriod="60")
@@ -470,6 +470,10 @@ def test_an_attempt_whose_messages_changed_cannot_be_repeated(world: World, chan
     elif change_ == "receive":
         world.pass_s(10)
         assert len(world.receive(url, 1)) == 1
+    elif change_ == "receive at once":  # as long hidden as before, but by somebody else
+        for message in first:
+            change(world, url, message, 0)
+        assert len(world.receive(url, 2)) == 2
     else:
         world.pass_s(60)
     error = world.refused("ReceiveMessage", QueueUrl=url, ReceiveRequestAttemptId="a")

@@ -331,6 +331,16 @@ def test_attributes_that_cannot_be(given, fifo_queue, code, says):
     assert says is None or caught.value.message == says
 
 
+def test_high_throughput_is_two_attributes_together():
+    both = {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+    assert attributes.change({}, both, fifo=True) == both
+    assert attributes.change({"DeduplicationScope": "messageGroup"}, both, fifo=True) == both
+    with pytest.raises(AwsError, match="FifoThroughputLimit"):
+        attributes.change(both, {"DeduplicationScope": "queue"}, fifo=True)
+    back = {"DeduplicationScope": "queue", "FifoThroughputLimit": "perQueue"}
+    assert attributes.change(both, back, fifo=True) == back
+
+
 def test_an_empty_text_removes_a_document():
     current = {"Policy": "{}", "RedrivePolicy": "{}", "RedriveAllowPolicy": "{}", "DelaySeconds": "1"}
     given = {"Policy": "", "RedrivePolicy": "", "RedriveAllowPolicy": "", "KmsMasterKeyId": ""}
