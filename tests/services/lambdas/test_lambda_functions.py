@@ -248,6 +248,15 @@ def test_what_terraform_reads_is_true(still: Any) -> None:
     versions = still.call("ListVersionsByFunction", FunctionName="f", MaxItems=10_000)["Versions"]
     assert [(listed["Version"], listed["FunctionArn"]) for listed in versions] == [("$LATEST", f"{ARN}:$LATEST")]
     assert still.call("GetFunctionCodeSigningConfig", FunctionName="f") == {"FunctionName": "f"}
+    assert still.call("GetFunctionRecursionConfig", FunctionName="f") == {"RecursiveLoop": "Allow"}
+    assert still.call("PutFunctionRecursionConfig", FunctionName="f", RecursiveLoop="Allow") == {
+        "RecursiveLoop": "Allow"
+    }
+    runtime = {"UpdateRuntimeOn": "Auto", "FunctionArn": f"{ARN}:$LATEST"}
+    assert still.call("GetRuntimeManagementConfig", FunctionName="f") == runtime
+    assert still.call("PutRuntimeManagementConfig", FunctionName="f", UpdateRuntimeOn="Auto") == runtime
+    for operation in ("GetFunctionRecursionConfig", "GetRuntimeManagementConfig"):
+        assert refused(still, operation, FunctionName="g").code == "ResourceNotFoundException"
     assert refused(still, "ListVersionsByFunction", FunctionName="g").code == "ResourceNotFoundException"
 
 

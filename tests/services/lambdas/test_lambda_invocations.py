@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from waypost.aws.codec.parts import UNMODELED
 from waypost.aws.errors import AwsError
 from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionThrottled, RuntimeMissing
 
@@ -21,6 +22,7 @@ async def test_a_function_answers(world: Any) -> None:
     assert answer == {
         "StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": b'{"ok":true}',
         "LogResult": base64.b64encode(b"x" * 4_096).decode(),
+        UNMODELED: {"x-amzn-trace-id": world.performed[0].trace},
     }  # fmt: skip
     (call,) = world.performed
     assert (call.payload, call.client_context, call.invoked_arn) == (b'{"n":1}', "e30=", f"{ARN}:$LATEST")

@@ -194,6 +194,25 @@ def test_versions_and_an_alias_run_what_they_name(lambda_: Any, deploy: Any) -> 
     assert refused(error) == ("ResourceNotFoundException", f"Function not found: {arn}:1", 404)
 
 
+def test_the_trace_of_an_invocation_is_told(lambda_: Any, deploy: Any) -> None:
+    deploy("traced", "import os\ndef handler(event, context): return os.environ['_X_AMZN_TRACE_ID']")
+    answer = lambda_.invoke(FunctionName="traced")
+    told = answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-trace-id"]
+    assert told.startswith("Root=1-")
+    assert json.load(answer["Payload"]) == told
+
+
+def test_what_waypost_has_one_answer_to_is_refused_otherwise(lambda_: Any, deploy: Any) -> None:
+    deploy("managed", ECHO)
+    for call in (
+        lambda: lambda_.put_function_recursion_config(FunctionName="managed", RecursiveLoop="Terminate"),
+        lambda: lambda_.put_runtime_management_config(FunctionName="managed", UpdateRuntimeOn="FunctionUpdate"),
+    ):
+        with pytest.raises(ClientError) as error:
+            call()
+        assert "Waypost does not support" in refused(error)[1]
+
+
 def test_a_handler_that_raises(lambda_: Any, deploy: Any) -> None:
     name = deploy("fail", FAIL)
     answer = lambda_.invoke(FunctionName=name)

@@ -17,6 +17,8 @@ Header = tuple[bytes, bytes]
 REQUEST_ID = b"x-amzn-requestid"
 ERROR_TYPE = b"x-amzn-errortype"
 CONTENT_TYPE = b"content-type"
+UNMODELED = "waypost:headers"
+"""In a response over REST-JSON: headers that AWS sends and no model lists, as texts by lower-case name."""
 
 INTEGERS = {
     "byte": (-(2**7), 2**7 - 1),

@@ -11,6 +11,7 @@ from waypost.aws.codec.parts import (
     CONTENT_TYPE,
     ERROR_TYPE,
     REQUEST_ID,
+    UNMODELED,
     Codec,
     Header,
     Parse,
@@ -111,6 +112,8 @@ def _serializer(service: Service, operation: Operation) -> Serialize:
         response = response or {}
         headers: list[Header] = [(REQUEST_ID, request_id.encode())]
         said = None if write_located is None else write_located(response, headers)
+        if UNMODELED in response:
+            headers += [(name.encode(), header_value(text)) for name, text in response[UNMODELED].items()]
         result = status if said is None else said
         body = to_body(response)
         if result == 204 or result < 200:

@@ -54,6 +54,11 @@ REFUSES: Mapping[str, Mapping[str, str]] = {
         "DurableExecutionName": "durable functions are not built yet",
         "TenantId": "tenant isolation is not built yet",
     },
+    "PutFunctionRecursionConfig": {"RecursiveLoop=Terminate": "recursive loops are not detected yet"},
+    "PutRuntimeManagementConfig": {
+        "UpdateRuntimeOn=Manual|FunctionUpdate": "functions run on the interpreter that the host has",
+        "RuntimeVersionArn": "functions run on the interpreter that the host has",
+    },
     "ListFunctions": {"MasterRegion": "there are no replicated edge functions"},
     "CreateEventSourceMapping": _MAPPING,
     "UpdateEventSourceMapping": _MAPPING,
@@ -79,6 +84,7 @@ NOTES: Mapping[str, str] = {
     ),
     "AddLayerVersionPermission": "A statement for an organization opens the layer to nobody: there are none.",
     "CreateAlias": "Of two versions one is drawn for each request.",
+    "GetFunctionRecursionConfig": "Loops are not detected: it answers Allow, where AWS's default is Terminate.",
     "GetFunctionCodeSigningConfig": "Code signing is refused, so no function has a configuration.",
     "Invoke": (
         "An event that has failed for good, and has neither a destination nor a dead-letter target, is dropped with a "

@@ -4,7 +4,8 @@ import base64
 from functools import partial
 from typing import Any
 
-from waypost.runtimes.invocation import FunctionOutcome, FunctionThrottled, RuntimeMissing
+from waypost.aws.codec.parts import UNMODELED
+from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionThrottled, RuntimeMissing
 from waypost.service import Context, Params, Perform
 from waypost.services.lambdas import errors
 from waypost.services.lambdas.asynchronous import accept
@@ -29,7 +30,7 @@ def invoke(tx: Tx, ctx: Context, request: Params) -> Params | Perform:
         accept(tx, ctx, named, content, client_context)
         return {"StatusCode": 202}
     call = prepare(tx, ctx, named, Event(content, ctx.request_id, client_context, ctx.trace))
-    return Perform(call, partial(_answer, call.spec.version, request.get("LogType") == "Tail"))
+    return Perform(call, partial(_answer, call, request.get("LogType") == "Tail"))
 
 
 def _client_context(request: Params) -> str:
@@ -39,14 +40,17 @@ def _client_context(request: Params) -> str:
     return client_context
 
 
-def _answer(version: str, tail: bool, tx: Tx, ctx: Context, outcome: Any) -> Params:  # noqa: ARG001 (a settle)
+def _answer(call: FunctionCall, tail: bool, tx: Tx, ctx: Context, outcome: Any) -> Params:  # noqa: ARG001 (a settle)
     if isinstance(outcome, FunctionThrottled):
         raise errors.throttled(outcome.reason)
     if isinstance(outcome, RuntimeMissing):
         raise errors.runtime_missing(str(outcome))
     if not isinstance(outcome, FunctionOutcome):
         raise TypeError(f"a function's outcome is {outcome!r}")
-    answer: Params = {"StatusCode": 200, "ExecutedVersion": version, "Payload": outcome.payload}
+    answer: Params = {
+        "StatusCode": 200, "ExecutedVersion": call.spec.version, "Payload": outcome.payload,
+        UNMODELED: {"x-amzn-trace-id": call.trace},
+    }  # fmt: skip
     if outcome.function_error:
         answer["FunctionError"] = outcome.function_error
     if tail:
