@@ -114,7 +114,14 @@ resource "aws_sns_topic" "orders" {
       defaultRequestPolicy         = { headerContentType = "text/plain; charset=UTF-8" }
     }
   })
-  tags = var.changed ? { Team = "b" } : { Team = "a", Old = "1" }
+  sqs_success_feedback_role_arn         = aws_iam_role.audit.arn
+  sqs_success_feedback_sample_rate      = var.changed ? 50 : 100
+  sqs_failure_feedback_role_arn         = aws_iam_role.audit.arn
+  lambda_success_feedback_role_arn      = var.changed ? null : aws_iam_role.audit.arn
+  lambda_success_feedback_sample_rate   = var.changed ? null : 10
+  http_failure_feedback_role_arn        = aws_iam_role.audit.arn
+  application_failure_feedback_role_arn = aws_iam_role.audit.arn
+  tags                                  = var.changed ? { Team = "b" } : { Team = "a", Old = "1" }
 }
 
 resource "aws_sns_topic_policy" "orders" {
@@ -196,6 +203,20 @@ resource "aws_sns_topic_subscription" "function" {
   topic_arn = aws_sns_topic.orders.arn
   protocol  = "lambda"
   endpoint  = aws_lambda_function.audit.arn
+}
+
+resource "aws_sns_topic_subscription" "text" {
+  topic_arn = aws_sns_topic.orders.arn
+  protocol  = "sms"
+  endpoint  = "+15550100077"
+}
+
+# Nobody confirms it; it goes with its topic.
+resource "aws_sns_topic_subscription" "mail" {
+  topic_arn     = aws_sns_topic.orders.arn
+  protocol      = "email"
+  endpoint      = "orders@example.com"
+  filter_policy = jsonencode({ colour = ["red"] })
 }
 
 resource "aws_sns_topic_subscription" "web" {

@@ -57,9 +57,11 @@ class Terraform:
         if program is None:
             pytest.skip("this host has no terraform")
         self.program, self.folder, self.server = program, folder, server
+        # Proxies and certificates are the host's; credentials and plug-ins are not.
+        host = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
         self.environment = {
-            "PATH": os.environ["PATH"], "HOME": str(folder), "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1",
-            "TF_INPUT": "0", "TF_CLI_CONFIG_FILE": str(folder / "cli.tfrc"), "TF_VAR_web": web,
+            **host, "HOME": str(folder), "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0",
+            "TF_CLI_CONFIG_FILE": str(folder / "cli.tfrc"), "TF_VAR_web": web,
         }  # fmt: skip
         self._stopping = False
         self._process: subprocess.Popen[str] | None = None
@@ -161,7 +163,8 @@ class Story:
     def tell(self) -> None:
         """Raises AssertionError where something is not as it should be; skips where there is no Terraform."""
         self.folder.mkdir()
-        server = start_server(self.folder.parent / "data", "--push-gateway", "inbox", "--sms-gateway", "inbox")
+        inboxes = ("--push-gateway", "inbox", "--sms-gateway", "inbox", "--smtp", "inbox")
+        server = start_server(self.folder.parent / "data", *inboxes)
         try:
             with confirming_web_server() as web:
                 self._terraform = Terraform(self.folder, server, web)
@@ -235,7 +238,8 @@ def look(server: LiveServer, *, changed: bool) -> None:
     topic = "arn:aws:sns:us-east-1:000000000000:tf-orders"
     shown = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
     assert shown["DisplayName"] == ("New orders" if changed else "Orders")
-    assert shown["SubscriptionsConfirmed"] == "3"
+    assert (shown["SubscriptionsConfirmed"], shown["SubscriptionsPending"]) == ("4", "1")
+    assert shown["SQSSuccessFeedbackSampleRate"] == ("50" if changed else "100")
     assert sns.get_sms_attributes()["attributes"]["DefaultSMSType"] == ("Transactional" if changed else "Promotional")
     for colour in ("red", "green"):
         sns.publish(
