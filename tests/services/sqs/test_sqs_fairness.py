@@ -359,6 +359,24 @@ def test_a_noisy_tenant_is_noisy_again(world: World) -> None:
     assert tenants(world.bodies(url, 1)) == ["quiet"]
 
 
+def test_a_tenant_in_bursts_has_few_lanes(world: World) -> None:
+    """Each burst is consumed, and in flight for long: closed lanes do not pile up."""
+    url = world.queue(VisibilityTimeout="600")
+    got = 0
+    for _ in range(6):
+        fill(world, url, "noisy", 150)
+        while found := world.receive(url):
+            got += len(found)
+        world.pass_s(2)
+        assert world.receive(url) == []
+        assert [is_open for _, is_open in lanes(world)] in ([False], [False, False])
+    assert got == 900
+    world.pass_s(600)
+    while found := world.receive(url):
+        got += len(found)
+    assert got == 1_800
+
+
 def test_a_purge_forgets_lanes(world: World) -> None:
     url = world.queue()
     make_noisy(world, url)

@@ -28,6 +28,7 @@ from waypost.services.sqs.limits import (
     LANE_HEAD,
     LANE_LAG_MS,
     LANES_MAX,
+    OWN_LANES_MAX,
     SORT_AGAIN_FACTOR,
     SORT_AGAIN_MS,
     SORT_LOOKS_MAX,
@@ -190,16 +191,25 @@ class _Plan:
         head = self._head(self._queue.storage, LANE_HEAD)
         waiting = Counter(group_id for group_id, receives in head if receives == 0)
         for group_id in noisy:
-            if not waiting[group_id] or len(self.lanes) >= LANES_MAX:
+            own = [place for place, lane in enumerate(self.lanes) if lane.group_id == group_id]
+            most = len(head) == LANE_HEAD and waiting[group_id] * 2 >= LANE_HEAD
+            if not waiting[group_id]:
                 continue
-            if len(head) == LANE_HEAD and waiting[group_id] * 2 >= LANE_HEAD:
+            if most and self.storage == self._queue.storage and len(own) < OWN_LANES_MAX and self._has_room():
                 self.lanes.append(Lane(group_id, self._queue.storage, True))
                 self.storage = self._ctx.ids.row(self._ctx.now_ms)
-            elif any(lane.open and lane.group_id == group_id for lane in self.lanes):
+            elif any(self.lanes[place].open for place in own):
                 continue  # they are being sorted
-            else:
+            elif own:
+                self.lanes[own[-1]] = self.lanes[own[-1]]._replace(open=True)
+            elif self._has_room():
                 self.lanes.append(Lane(group_id, self._ctx.ids.row(self._ctx.now_ms), True))
+            else:
+                continue
             self.mixed = True
+
+    def _has_room(self) -> bool:
+        return len(self.lanes) < LANES_MAX
 
     def _head(self, storage: int, limit: int) -> list[Row]:
         """Group and number of receives of what a claim would find first."""

@@ -97,6 +97,9 @@ PURGE_AGAIN_FACTOR = 10
 """Each of those pauses is so many times the one before."""
 MOVE_BATCH_MAX = 100
 """Messages that a move task moves in one transaction: some milliseconds, in which others wait on the embedded store."""
+MOVE_STEP_MS = 10
+"""On one node the full steps of all move tasks begin so far apart at least: about twice what one takes on the embedded
+store, where nothing else happens meanwhile. Where they come late they begin further apart."""
 MOVE_BYTES_MAX = 4_194_304
 """A step of a move task ends, too, once it has moved so many bytes of bodies that lie in rows of their own."""
 MOVE_PAUSE_MS = (1_000, 60_000)
@@ -104,6 +107,8 @@ MOVE_PAUSE_MS = (1_000, 60_000)
 first of them becomes visible."""
 LANES_MAX = 20
 """Lanes of a standard queue; tenants that become noisy beyond it are served with the quiet ones."""
+OWN_LANES_MAX = 2
+"""Lanes of one tenant: a closed one, whose last messages are with receivers, and one for what it sent since."""
 LANE_HEAD = 100
 """Messages that stand first and are looked at before a lane is made: where half of them are one tenant's, the queue's
 storage becomes its lane, and the others' messages are moved out of it."""
