@@ -3,10 +3,11 @@
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
-from benchmarks import scenarios
+from benchmarks import queues, scenarios, topics
 from benchmarks.database import Database
 from benchmarks.nodes import take_over, two_nodes, two_nodes_remark, wake_across
 from benchmarks.scenarios import Figures, in_turns, medians, send_receive_delete, share
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 NAME = WAYPOST_POSTGRES.name
 BACKLOG_LIMIT_S = 240.0
+
+Make = Callable[[Running], Awaitable[Callable[[], Awaitable[Figures]]]]
+"""Readies a server, and answers what is then done in turns."""
 
 
 class OnPostgres:
@@ -36,10 +40,15 @@ class OnPostgres:
         node = await self._node("node", url)
         try:
             await self._beside_embedded(node)
+            await self._run.measure(node, "groups", lambda: queues.fifo_groups(node, self._load))
+            await self._run.measure(
+                node, "receives", lambda: queues.receives(node, self._load, self._load.fill_seconds)
+            )
             await self._run.measure(node, "invoke", lambda: scenarios.invoke(node, self._load))
             await self._run.measure(node, "mapping", lambda: scenarios.mapping(node, self._load))
-            if "backlog" in self._run.only:
+            if {"backlog", "counts"} & set(self._run.only):
                 await self._with_backlog(node)
+            await self._run.measure(node, "parked", lambda: queues.parked(node, self._load))
             await self._with_second(node, url)
         finally:
             await node.stop()
@@ -66,17 +75,13 @@ class OnPostgres:
 
     async def _beside_embedded(self, node: Running) -> None:
         """What both stores do, in turns."""
-        if not {"sqs", "batch", "states", "callback"} & set(self._run.only):
+        if not {"sqs", "batch", "fifo", "fan_out", "states", "callback"} & set(self._run.only):
             return
         embedded = await Running(WAYPOST, self._run.folder / "waypost-beside").start()
         load = self._load
 
-        async def both(
-            make: Callable[[Running], Awaitable[Callable[[], Awaitable[Figures]]]], key: str, name: str
-        ) -> Figures:
-            rounds = load.rounds if name == "sqs" else load.turns
-            ours, theirs = await in_turns(rounds, await make(node), await make(embedded))
-            return medians(ours) | {f"{name}.of_embedded": share(ours, theirs, key)}
+        async def both(make: Make, key: str, name: str) -> Figures:
+            return await self._both(node, embedded, make, key, name)
 
         async def cycle(server: Running) -> Callable[[], Awaitable[Figures]]:
             url = await scenarios.make_queue(server, "bench")
@@ -105,10 +110,31 @@ class OnPostgres:
         try:
             await self._run.measure(node, "sqs", lambda: both(cycle, "sqs.cycles_per_s", "sqs"))
             await self._run.measure(node, "batch", lambda: both(batch, "batch.messages_per_s", "batch"))
+            await self._groups_and_topics(node, embedded)
             await self._run.measure(node, "states", states)
             await self._run.measure(node, "callback", callback)
         finally:
             await embedded.stop()
+
+    async def _both(self, node: Running, embedded: Running, make: Make, key: str, name: str) -> Figures:
+        rounds = self._load.rounds if name == "sqs" else self._load.turns
+        ours, theirs = await in_turns(rounds, await make(node), await make(embedded))
+        return medians(ours) | {f"{name}.of_embedded": share(ours, theirs, key)}
+
+    async def _groups_and_topics(self, node: Running, embedded: Running) -> None:
+        load = self._load
+
+        async def fifo(server: Running) -> Callable[[], Awaitable[Figures]]:
+            url = await queues.make_fifo_queue(server, "sends")
+            return lambda: queues.fifo_sends(server, load, url)
+
+        async def fan_out(server: Running) -> Callable[[], Awaitable[Figures]]:
+            fan = await topics.Fan.make(server)
+            data = topics.publish(server, fan.topic_arn)
+            return lambda: fan.run(load, "fan_out", data)
+
+        for name, make, key in (("fifo", fifo, "fifo.sends_per_s"), ("fan_out", fan_out, "fan_out.per_s")):
+            await self._run.measure(node, name, partial(self._both, node, embedded, make, key, name))
 
     # --- with a backlog
 
@@ -118,8 +144,12 @@ class OnPostgres:
         url = self._database.create("full")
         full = await self._node("full", url)
         try:
-            await self._run.measure(full, "backlog", lambda: self._backlog(empty, full, count), limit_s=BACKLOG_LIMIT_S)
-            if NAME in self._run.notes and "backlog" in self._run.notes[NAME]:
+            queue_url = await self._fill(full, count)
+            await self._run.measure(
+                full, "backlog", lambda: self._backlog(empty, full, queue_url, count), limit_s=BACKLOG_LIMIT_S
+            )
+            await self._run.measure(full, "counts", lambda: queues.counts(full, self._load, queue_url, count))
+            if "backlog" not in self._run.only or "backlog" in self._run.notes.get(NAME, ()):
                 return
             await full.stop()
             started = []
@@ -131,12 +161,16 @@ class OnPostgres:
         finally:
             await full.stop()
 
-    async def _backlog(self, empty: Running, full: Running, count: int) -> Figures:
-        load = self._load
+    async def _fill(self, full: Running, count: int) -> str:
+        """A queue with so many waiting; answers its URL."""
         queue_url = await scenarios.make_queue(full, "backlog")
         (connection,) = await full.connections(1)
         await connection.call(scenarios.sqs(full, "SendMessage", QueueUrl=queue_url, MessageBody=scenarios.BODY))
         await asyncio.to_thread(self._database.backlog, full.store, count)
+        return queue_url
+
+    async def _backlog(self, empty: Running, full: Running, queue_url: str, count: int) -> Figures:
+        load = self._load
         empty_url = await scenarios.make_queue(empty, "empty")
         name = f"sqs_{count}"
         ours, theirs = await in_turns(

@@ -72,7 +72,10 @@ class Fan:
             if SUBSCRIPTION_ARN.search(await connection.call(subscribe)) is None:
                 raise RuntimeError("Subscribe answers no ARN")
             urls.append(url)
-        return cls(server, topic_arn, urls, QUEUES // 2 if filtered else QUEUES)
+        fan = cls(server, topic_arn, urls, QUEUES // 2 if filtered else QUEUES)
+        await connection.call(publish(server, topic_arn, attributes=filtered))  # the first may make a signing key
+        fan.published = 1
+        return fan
 
     async def run(self, load: Load, name: str, data: bytes, messages: int = 1) -> Figures:
         """Publish the same request again and again; messages published a second."""

@@ -56,7 +56,8 @@ def test_a_quick_run_measures_everything_on_postgresql(tmp_path: Path):
         "batch.of_embedded", "ten_pass.of_embedded", "ten_pass.alone_p50_ms", "callback.p50_ms",
         "callback.of_embedded", "invoke.warm_p50_ms", "mapping.p50_ms", "sqs_200.of_empty", "nodes.two_of_one",
         "nodes.two_of_one_callback", "nodes.one.database_ms", "nodes.two_at_4", "wake.across_p50_ms",
-        "wake.callback.p50_ms", "take_over.all_s", "take_over.jobs",
+        "wake.callback.p50_ms", "take_over.all_s", "take_over.jobs", "fifo.of_embedded", "fifo.many_of_one",
+        "fan_out.of_embedded", "receives.messages_per_s", "counts.of_empty", "parked.p99_ms",
     ):  # fmt: skip
         assert found["results"]["waypost-postgres"][figure] > 0, figure
     assert found["postgresql"]["fsync"] == "on"

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 THREADS_MAX = 4
-TOGETHER_MAX = 4
-"""Pieces of work that a thread takes at a time: each time costs the loop some 50 microseconds. With more of them the
-loop would wait for the thread and the thread for the loop, where both could work."""
+TOGETHER_MAX = 8
+"""Pieces of work that a thread takes at a time. What comes back together shares a commit; with more of them the loop
+would wait for the thread and the thread for the loop, where both could work."""
 
 
 class Compute(msgspec.Struct, frozen=True):
