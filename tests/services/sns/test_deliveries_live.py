@@ -89,6 +89,22 @@ async def test_deliveries_are_counted_on_a_page(node: LiveServer, web: WebServer
     assert (one["Outcomes"]["failed"]["Count"], one["Outcomes"]["failed"]["LastError"]) == (1, "HTTP 404")
 
 
+async def test_the_status_of_deliveries_is_read_from_logs(node: LiveServer, web: WebServer) -> None:
+    account = "000000000055"
+    sns, logs = node.client("sns", account=account), node.client("logs", account=account)
+    topic = sns.create_topic(
+        Name="logged", Attributes={"HTTPSuccessFeedbackRoleArn": f"arn:aws:iam::{account}:role/feedback"}
+    )["TopicArn"]
+    await subscribe(sns, topic, web)
+    message_id = (await asyncio.to_thread(sns.publish, TopicArn=topic, Message="hello"))["MessageId"]
+    group = f"sns/us-east-1/{account}/logged"
+    async with asyncio.timeout(60):
+        while not (await asyncio.to_thread(logs.describe_log_groups, logGroupNamePrefix=group))["logGroups"]:
+            pass  # a job writes it, a moment after the delivery
+    (event,) = logs.filter_log_events(logGroupName=group)["events"]
+    assert json.loads(event["message"])["notification"]["messageId"] == message_id
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_kill_between_publish_and_delivery_loses_nothing(web: WebServer, kind: str, tmp_path: Path) -> None:
     never = asyncio.Event()
