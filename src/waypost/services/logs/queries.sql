@@ -65,12 +65,15 @@ SELECT name, id, created_at, first_event_at, last_event_at, last_ingested_at FRO
 WHERE group_id = :group_id AND name < :before AND name >= :low AND name < :high ORDER BY name DESC LIMIT :limit;
 
 -- name: list_streams_by_time : a page in the order of their newest events; those without any come first
+-- What is true of every row (last_event_at >= 0 here) opens an index of schema 0013 to the statement.
 SELECT name, id, created_at, first_event_at, last_event_at, last_ingested_at FROM logs_stream
-WHERE group_id = :group_id AND (last_event_at, name) > (:at, :name) ORDER BY last_event_at, name LIMIT :limit;
+WHERE group_id = :group_id AND (last_event_at, name) > (:at, :name) AND last_event_at >= 0
+ORDER BY last_event_at, name LIMIT :limit;
 
 -- name: list_streams_by_time_back : the same, from the end
 SELECT name, id, created_at, first_event_at, last_event_at, last_ingested_at FROM logs_stream
-WHERE group_id = :group_id AND (last_event_at, name) < (:at, :name) ORDER BY last_event_at DESC, name DESC LIMIT :limit;
+WHERE group_id = :group_id AND (last_event_at, name) < (:at, :name) AND last_event_at >= 0
+ORDER BY last_event_at DESC, name DESC LIMIT :limit;
 
 -- name: delete_stream : its events follow in the background
 DELETE FROM logs_stream WHERE group_id = :group_id AND name = :name RETURNING id;
@@ -86,38 +89,41 @@ WHERE group_id = :group_id AND stream = :stream AND (first_at, last_at, id) > (:
 ORDER BY first_at, last_at, id LIMIT :limit;
 
 -- name: read_stream_back : the same from the end, in the order of their newest events
+-- What is true of every row (bytes > 0 here, ingested_at > 0 below) opens an index to the statement, as above.
 SELECT last_at, first_at, id, ingested_at, bytes, events FROM logs_batch
 WHERE group_id = :group_id AND stream = :stream AND (last_at, first_at, id) < (:last, :first, :id)
-  AND last_at >= :since AND first_at < :until
+  AND last_at >= :since AND first_at < :until AND bytes > 0
 ORDER BY last_at DESC, first_at DESC, id DESC LIMIT :limit;
 
 -- name: read_group : rows of all streams of a group; of streams that are not asked for only that there is one
 SELECT b.first_at, b.last_at, b.id, b.ingested_at, b.bytes,
   CASE WHEN s.name >= :low AND s.name < :high THEN b.events END, s.name
-FROM logs_batch b JOIN logs_stream s ON s.group_id = b.group_id AND s.id = b.stream
+FROM logs_batch b JOIN logs_stream s ON s.group_id = b.group_id AND s.id = b.stream AND s.id > 0
 WHERE b.group_id = :group_id AND (b.first_at, b.last_at, b.id) > (:first, :last, :id)
-  AND b.first_at < :until AND b.last_at >= :since
+  AND b.first_at < :until AND b.last_at >= :since AND b.ingested_at > 0
 ORDER BY b.first_at, b.last_at, b.id LIMIT :limit;
 
 -- name: read_group_back : the same from the end
 SELECT b.last_at, b.first_at, b.id, b.ingested_at, b.bytes,
   CASE WHEN s.name >= :low AND s.name < :high THEN b.events END, s.name
-FROM logs_batch b JOIN logs_stream s ON s.group_id = b.group_id AND s.id = b.stream
+FROM logs_batch b JOIN logs_stream s ON s.group_id = b.group_id AND s.id = b.stream AND s.id > 0
 WHERE b.group_id = :group_id AND (b.last_at, b.first_at, b.id) < (:last, :first, :id)
-  AND b.last_at >= :since AND b.first_at < :until
+  AND b.last_at >= :since AND b.first_at < :until AND b.ingested_at > 0
 ORDER BY b.last_at DESC, b.first_at DESC, b.id DESC LIMIT :limit;
 
 -- name: oldest_batches : of a group; what ends before `before`, after what was deleted already
 SELECT last_at, first_at, id FROM logs_batch
-WHERE group_id = :group_id AND last_at >= :after AND last_at < :before ORDER BY last_at, first_at, id LIMIT :limit;
+WHERE group_id = :group_id AND last_at >= :after AND last_at < :before AND ingested_at > 0
+ORDER BY last_at, first_at, id LIMIT :limit;
 
 -- name: delete_batches : up to the last of those; what they held leaves their streams' counts
 DELETE FROM logs_batch
 WHERE group_id = :group_id AND last_at >= :after AND (last_at, first_at, id) <= (:last, :first, :id)
+  AND ingested_at > 0
 RETURNING stream, bytes;
 
 -- name: forget_bytes : of a stream
-UPDATE logs_stream SET stored_bytes = stored_bytes - :bytes WHERE group_id = :group_id AND id = :id;
+UPDATE logs_stream SET stored_bytes = stored_bytes - :bytes WHERE group_id = :group_id AND id = :id AND id > 0;
 
 -- name: batches_of_stream : of one that is gone
 SELECT first_at, last_at, id FROM logs_batch

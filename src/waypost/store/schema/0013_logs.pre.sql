@@ -25,8 +25,12 @@ CREATE TABLE logs_stream (
   stored_bytes BIGINT NOT NULL,
   PRIMARY KEY (group_id, name)
 ) {without_rowid};
-CREATE UNIQUE INDEX logs_stream_id ON logs_stream (group_id, id);
-CREATE INDEX logs_stream_newest ON logs_stream (group_id, last_event_at, name);
+-- Partial on PostgreSQL, though they hold every row: a statement that does not speak of ids, or of time, cannot be given a
+-- plan by them while the table is small, and keep it. So are the indexes of events below.
+{sqlite} CREATE UNIQUE INDEX logs_stream_id ON logs_stream (group_id, id);
+{postgres} CREATE UNIQUE INDEX logs_stream_id ON logs_stream (group_id, id) WHERE id > 0;
+{sqlite} CREATE INDEX logs_stream_newest ON logs_stream (group_id, last_event_at, name);
+{postgres} CREATE INDEX logs_stream_newest ON logs_stream (group_id, last_event_at, name) WHERE last_event_at >= 0;
 
 -- Events of one put to one stream, oldest first. A row spans a minute at most, so whoever looks for an instant need not
 -- look at rows that begin more than a minute before it.
@@ -41,9 +45,12 @@ CREATE TABLE logs_batch (
   events {blob} NOT NULL,        -- services/logs/rules/rows.py
   PRIMARY KEY (group_id, stream, first_at, last_at, id)
 );
-CREATE INDEX logs_batch_stream_end ON logs_batch (group_id, stream, last_at, first_at, id);
-CREATE INDEX logs_batch_begin ON logs_batch (group_id, first_at, last_at, id);
-CREATE INDEX logs_batch_end ON logs_batch (group_id, last_at, first_at, id);
+{sqlite} CREATE INDEX logs_batch_stream_end ON logs_batch (group_id, stream, last_at, first_at, id);
+{postgres} CREATE INDEX logs_batch_stream_end ON logs_batch (group_id, stream, last_at, first_at, id) WHERE bytes > 0;
+{sqlite} CREATE INDEX logs_batch_begin ON logs_batch (group_id, first_at, last_at, id);
+{sqlite} CREATE INDEX logs_batch_end ON logs_batch (group_id, last_at, first_at, id);
+{postgres} CREATE INDEX logs_batch_begin ON logs_batch (group_id, first_at, last_at, id) WHERE ingested_at > 0;
+{postgres} CREATE INDEX logs_batch_end ON logs_batch (group_id, last_at, first_at, id) WHERE ingested_at > 0;
 
 -- Resource policies, which let other services write. They are kept and shown; nothing is decided by them yet.
 CREATE TABLE logs_policy (
