@@ -10,7 +10,7 @@ from tests.services.sqs.world import ACCOUNT, REGION, World, arn
 from tests.stores import sql
 
 from waypost.services.sqs import moves as move_jobs
-from waypost.services.sqs.limits import MOVE_BATCH_MAX, MOVE_TASK_MS, MOVE_TASKS_MAX
+from waypost.services.sqs.limits import MOVE_BATCH_MAX, MOVE_STEP_MS, MOVE_TASK_MS, MOVE_TASKS_MAX
 
 NO_SOURCE = "The resource that you specified for the SourceArn parameter doesn't exist."
 NO_DESTINATION = "The resource that you specified for the DestinationArn parameter doesn't exist."
@@ -46,6 +46,15 @@ def tasks(world: World, source: str = "dlq", most: int = 10) -> list[dict[str, A
 def task(world: World, source: str = "dlq") -> dict[str, Any]:
     (newest,) = world("ListMessageMoveTasks", SourceArn=arn(source))["Results"]
     return dict(newest)
+
+
+def finish(world: World, source: str = "dlq") -> int:
+    """Work until the task ends; answers how many steps it took. Steps are some ms apart."""
+    steps = world.work()
+    while task(world, source)["Status"] in {"RUNNING", "CANCELLING"}:
+        world.now_ms += 10
+        steps += world.work()
+    return steps
 
 
 def drain(world: World, url: str) -> list[str]:
@@ -129,7 +138,7 @@ def test_many_long_bodies_take_several_steps(world: World, monkeypatch: pytest.M
     monkeypatch.setattr(move_jobs, "MOVE_BYTES_MAX", 6_000)
     url, _ = dead_letters(world, [f"{number}" * 5_000 for number in range(6)])
     start(world)
-    assert world.work() == 3  # two a step
+    assert finish(world) == 3  # two a step
     assert [body[0] for body in sorted(drain(world, url))] == list("012345")
 
 
@@ -287,7 +296,7 @@ def test_more_than_one_step_holds(world: World) -> None:
     for body in sent:
         world.send(dlq, body)
     start(world, DestinationArn=arn("other"))
-    assert world.work() == 3
+    assert finish(world) == 3
     assert task(world)["ApproximateNumberOfMessagesMoved"] == len(sent)
     assert sorted(drain(world, other)) == sorted(sent)
 
@@ -310,7 +319,7 @@ def test_ten_thousand_messages_take_no_more_memory_than_a_step_needs(world: Worl
     start(world, DestinationArn=arn("other"))
     tracemalloc.start()
     try:
-        assert world.work() == count // MOVE_BATCH_MAX + 1  # the last finds nothing
+        assert finish(world) == count // MOVE_BATCH_MAX + 1  # the last finds nothing
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -331,7 +340,7 @@ def test_from_and_to_the_lanes_of_noisy_tenants(world: World) -> None:
         world.send(dlq, f"noisy {number}", MessageGroupId="noisy")
     assert sql(world.store, "SELECT COUNT(*) FROM sqs_message WHERE storage = 11") == [(MOVE_BATCH_MAX + 1,)]
     start(world, DestinationArn=arn("other"))
-    world.work()
+    finish(world)
     assert task(world)["Status"] == "COMPLETED"
     assert task(world)["ApproximateNumberOfMessagesMoved"] == MOVE_BATCH_MAX + 2
     lying = sql(world.store, "SELECT storage, COUNT(*) FROM sqs_message GROUP BY storage")
@@ -358,6 +367,31 @@ def test_no_second_has_more_than_the_rate(world: World, rate: int, first: int, s
     assert moved[999] == first
     assert moved[1_999] - moved[999] == second
     assert max(moved[at + 999] - moved[at - 1] for at in range(1, 1_001)) <= rate
+
+
+def test_steps_leave_time_for_others(world: World) -> None:
+    for name in ("one", "two"):
+        dead_letters(world, [], f"of-{name}", name)
+        text = FILL.replace("'dlq'", f"'{name}'")
+        first = (world.now_ms - 1_000 << 20) + len(tasks(world, "one")) * 1_000
+        sql(world.store, text, count=5 * MOVE_BATCH_MAX, first=first, now=world.now_ms, body="x")
+        start(world, name, DestinationArn=arn("of-one"))
+
+    def due() -> list[int]:
+        rows = sql(world.store, "SELECT run_at FROM job WHERE kind = 'sqs.move'")
+        return sorted(row[0] - world.now_ms for row in rows)
+
+    assert world.work() == 2
+    assert due() == [MOVE_STEP_MS, 2 * MOVE_STEP_MS]  # they take turns
+    world.now_ms += 2 * MOVE_STEP_MS
+    assert world.work() == 2
+    assert due()[0] > MOVE_STEP_MS  # the first came late
+    world.now_ms += 1_000
+    world.work()
+    assert due()[0] > 20 * MOVE_STEP_MS
+    finish(world, "one")
+    finish(world, "two")
+    assert {task(world, name)["Status"] for name in ("one", "two")} == {"COMPLETED"}
 
 
 # --- cancelling

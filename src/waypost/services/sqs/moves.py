@@ -11,12 +11,12 @@ it goes through the queue again from the first of them, ``behind``: when it can 
 it may be deleted before.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from waypost import arn
 from waypost.service import Again, Context, Job, JobResult
 from waypost.services.sqs import floor, groups
-from waypost.services.sqs.limits import MOVE_BATCH_MAX, MOVE_BYTES_MAX, MOVE_PAUSE_MS, MOVE_TASK_MS
+from waypost.services.sqs.limits import MOVE_BATCH_MAX, MOVE_BYTES_MAX, MOVE_PAUSE_MS, MOVE_STEP_MS, MOVE_TASK_MS
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.queue import Queue, find, find_arn
 from waypost.services.sqs.rules import fifo, moves
@@ -26,6 +26,11 @@ from waypost.store.store import Row, Tx
 from waypost.work.jobs import drop, enqueue
 
 MOVE = "sqs.move"
+
+_SLOT = "sqs.moves"
+"""What this node remembers under this key: when the last step that is due here begins."""
+_SLOTS_MS = 10_000
+"""A time further ahead than this was written before the clock was set back."""
 
 
 class Task(NamedTuple):
@@ -108,7 +113,7 @@ def move(tx: Tx, ctx: Context, job: Job) -> JobResult:
         return None  # deleted, and its tasks will be just now
     if ctx.now_ms >= task.started_ms + MOVE_TASK_MS:
         return _end(tx, task, moves.FAILED, moves.TOO_LONG)
-    return _Step(tx, ctx, source, task, named).run()
+    return _Step(tx, ctx, source, task, job).run()
 
 
 def _end(tx: Tx, task: Task, status: str, failure: str | None = None, moved: int = 0) -> JobResult:
@@ -120,15 +125,17 @@ def _end(tx: Tx, task: Task, status: str, failure: str | None = None, moved: int
 class _Step:
     """One step: looks at a page of the source and moves what of it can be received."""
 
-    def __init__(self, tx: Tx, ctx: Context, source: Queue, task: Task, payload: dict[str, Any]) -> None:
+    def __init__(self, tx: Tx, ctx: Context, source: Queue, task: Task, job: Job) -> None:
         self._tx = tx
         self._ctx = ctx
         self._source = source
+        payload = job.payload
         unseen = [storage for storage in source.storages if storage not in payload.get("seen", ())]
         self._storage = unseen[0] if unseen else source.storage
         self._last_storage = len(unseen) <= 1
         self._task = task
         self._payload = payload
+        self._late_ms = max(0, ctx.now_ms - job.run_at_ms)
         self._pace: Pace = moves.pace(task.rate)
         self._oldest = oldest_kept(ctx.now_ms, source.settings.retention_ms)
         self._after = max(payload.get("after", 0), self._oldest)
@@ -179,7 +186,8 @@ class _Step:
             named["pause_ms"] = MOVE_PAUSE_MS[0]
             # Messages go from lane to lane meanwhile, perhaps to one that was seen.
             named["stirred"] = named.get("stirred") or bool(self._source.lanes)
-        run_at_ms = now_ms + self._pace.interval_ms if moved else now_ms
+        paced_ms = now_ms + self._pace.interval_ms if moved else now_ms
+        run_at_ms = max(paced_ms, self._slot(moved))
         if done:
             named = {**named, "seen": [*named.get("seen", ()), self._storage], "after": named.get("from", 0)}
         if done and self._last_storage:
@@ -189,13 +197,27 @@ class _Step:
             if not stirred:
                 retry_ms, pause_ms = named.pop("retry_ms", None), named.get("pause_ms", MOVE_PAUSE_MS[0])
                 soonest_ms = now_ms + pause_ms if retry_ms is None else min(retry_ms, now_ms + pause_ms)
-                run_at_ms = max(run_at_ms, soonest_ms)
+                run_at_ms = max(paced_ms, soonest_ms)
                 named["pause_ms"] = min(pause_ms * 2, MOVE_PAUSE_MS[1])
             begin = 0 if stirred else behind
             named = {**named, "seen": [], "from": begin, "after": begin}
         if moved:
             self._tx.send(Q.advance_move, queue=self._task.queue, id=self._task.id, moved=moved)
         return Again(min(run_at_ms, self._task.started_ms + MOVE_TASK_MS), named)
+
+    def _slot(self, moved: int) -> int:
+        """When the next step may begin: those of all tasks take turns on this node, and leave time for others.
+
+        What comes late finds a busy store. On the embedded one the next job may begin before others get their turn.
+        """
+        now_ms, memo = self._ctx.now_ms, self._tx.memo
+        free_ms = memo.get(_SLOT, 0)
+        if not now_ms <= free_ms < now_ms + _SLOTS_MS:
+            free_ms = now_ms
+        late_ms = self._late_ms // 4 if self._tx.shared else self._late_ms * 2
+        cost_ms = max(1, MOVE_STEP_MS * moved // MOVE_BATCH_MAX)
+        memo[_SLOT] = free_ms + cost_ms + min(late_ms, MOVE_PAUSE_MS[0])
+        return int(memo[_SLOT])
 
     # --- standard queues
 
