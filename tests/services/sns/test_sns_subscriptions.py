@@ -501,6 +501,14 @@ def test_a_queues_subscription_ends_with_a_signature_only(world: World):
     assert world("ListSubscriptions")["Subscriptions"] == []
 
 
+def test_another_service_ends_a_queues_subscription(world: World):
+    """A workflow, which signs nothing."""
+    asked = {"SubscriptionArn": world.subscribe(world.topic(), world.queue())}
+    ctx = world.context(signed=False)
+    world.store.run(lambda tx: world.registry.call(tx, ctx, "sns", "Unsubscribe", asked))
+    assert world("ListSubscriptions")["Subscriptions"] == []
+
+
 def _listed(world: World, topic: str) -> list[str]:
     """The ARNs, or what stands in their place, by topic; the account's list says the same."""
     listed = world("ListSubscriptionsByTopic", TopicArn=topic)["Subscriptions"]

@@ -154,7 +154,7 @@ def _new_token(tx: Tx, ctx: Context, topic: Topic, subscription: Subscription) -
 def confirm_subscription(tx: Tx, ctx: Context, request: Params) -> Params:
     """Confirm by the token that the endpoint got; or, after it was ended from outside, subscribe anew."""
     token: str = request["Token"]
-    signed = bool(ctx.caller.access_key)
+    signed = _is_signed(ctx)
     only_signed = (request.get("AuthenticateOnUnsubscribe") or "false").lower() == "true"
     if only_signed and not signed:
         raise _denied("AuthenticateOnUnsubscribe requires the request to be signed")
@@ -201,13 +201,18 @@ def _confirm(tx: Tx, ctx: Context, topic: Topic, present: Row, *, signed: bool, 
     change_counts(tx, ctx, topic, confirmed=1, pending=-1)
 
 
+def _is_signed(ctx: Context) -> bool:
+    """Whether it is known who asks: not whoever visits a link."""
+    return bool(ctx.caller.access_key) or ctx.wire == "internal"
+
+
 def _denied(why: str) -> AwsError:
     return AwsError("AuthorizationErrorException", why, 403)
 
 
 def unsubscribe(tx: Tx, ctx: Context, request: Params) -> Params:
     """End a subscription; one that is not there was ended well. One that waits to be confirmed ends by itself."""
-    signed = bool(ctx.caller.access_key)
+    signed = _is_signed(ctx)
     named = names.parse_subscription(request["SubscriptionArn"])
     if signed and named.region != ctx.region:
         raise errors.invalid("SubscriptionArn")
