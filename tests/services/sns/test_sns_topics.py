@@ -377,6 +377,32 @@ def test_a_deleted_topic_is_gone_with_its_subscriptions(world: World):
     assert world.jobs("sns.clean") == 0
 
 
+def test_what_a_large_topic_leaves_behind_goes_by_and_by(world: World, monkeypatch: pytest.MonkeyPatch):
+    for place in ("operations.topics", "jobs"):
+        monkeypatch.setattr(f"waypost.services.sns.{place}.CLEAN_BATCH_MAX", 2)
+    topic = world.topic("x")
+    for number in range(4):
+        world.subscribe(topic, f"arn:aws:sqs:{REGION}:{ACCOUNT}:q{number}", FilterPolicy='{"a":["b"]}')
+        world.subscribe(topic, f"http://example.com/{number}", "http")
+        ended = world.subscribe(topic, f"http://example.com/ended-{number}", "http")
+        uuid = ended.rpartition(":")[2]
+        ((token,),) = sql(world.store, "SELECT token FROM sns_token WHERE uuid = :uuid", uuid=uuid)
+        world("ConfirmSubscription", TopicArn=topic, Token=token)
+        world("Unsubscribe", SubscriptionArn=ended)
+    world("DeleteTopic", TopicArn=topic)
+    # As on AWS, the account's list still shows what is on its way out; a new topic has nothing to do with it.
+    assert len(world("ListSubscriptions")["Subscriptions"]) == 10
+    assert world.topic("x") == topic
+    assert world("ListSubscriptionsByTopic", TopicArn=topic)["Subscriptions"] == []
+    mine = world.subscribe(topic, f"arn:aws:sqs:{REGION}:{ACCOUNT}:q0")
+    assert world.work("sns.clear") > 2
+    assert [one["SubscriptionArn"] for one in world("ListSubscriptions")["Subscriptions"]] == [mine]
+    tables = ("sns_subscription", "sns_ended", "sns_token")
+    assert [world.count(table) for table in tables] == [1, 0, 0]
+    used = sql(world.store, "SELECT what, used FROM sns_usage ORDER BY what")
+    assert used == [("filter_policies", 0), ("topics", 1)]
+
+
 def test_a_topic_of_the_same_name_begins_anew(world: World):
     topic = world.topic("x")
     world.subscribe(topic, world.queue())
