@@ -8,6 +8,7 @@ An envelope is written as SNS lays it out: a member to a line. Its parts come in
 import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,6 +30,7 @@ UNSUBSCRIBED = "UnsubscribeConfirmation"
 _encode = msgspec.json.Encoder().encode
 
 
+@lru_cache(maxsize=256)
 def timestamp(at_ms: int) -> str:
     """``2012-05-02T00:54:06.655Z``."""
     seconds, ms = divmod(at_ms, 1000)
