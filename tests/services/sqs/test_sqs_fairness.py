@@ -9,6 +9,7 @@ from tests.services.sqs.world import START_MS, World, arn
 from tests.stores import sql
 
 from waypost.service import Park
+from waypost.services.sqs import lanes as fair
 from waypost.services.sqs import limits
 from waypost.services.sqs.rules import fairness, receipt
 from waypost.services.sqs.rules.fairness import Lane, Past, Sample, noisy, remember
@@ -475,6 +476,23 @@ def test_lanes_outlive_a_restart(world: World) -> None:
     world.send(url, "quiet", MessageGroupId="quiet")
     assert tenants(world.bodies(url, 3)) == ["quiet", "noisy", "noisy"]
     assert lanes(world) == [("noisy", True)]
+
+
+def test_samples_are_rare_where_they_walk_over_what_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL keeps index entries of what was received and deleted; SQLite does not."""
+    monkeypatch.setattr(fairness, "GONE_MIN", 20)
+    at: list[int] = []
+    sample = fair._sample
+    monkeypatch.setattr(fair, "_sample", lambda *args: (at.append(len(at)), sample(*args))[1])
+    url = world.queue()
+    for number in range(300):
+        world.send(url, MessageGroupId=f"g{number % 50}")
+        (message,) = world.receive(url, 1)
+        world.delete(url, message)
+    if world.store.run(lambda tx: tx.shared):
+        assert 5 < len(at) < 18
+    else:
+        assert len(at) == 30
 
 
 def test_as_many_lanes_as_there_may_be(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

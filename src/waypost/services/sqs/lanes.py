@@ -53,14 +53,21 @@ _ANY = (1 << 31) - 1
 class _Watch:
     """What this node remembers of a queue whose messages have groups."""
 
-    __slots__ = ("at_ms", "closes_ms", "due_after", "due_ms", "idle", "in_flight", "past", "total")
+    __slots__ = ("at_ms", "closes_ms", "due_after", "due_ms", "gone", "idle", "in_flight", "past", "taken", "total")
 
-    def __init__(self, sample: Sample, past: Past | None, idle: dict[str, int], closes_ms: int) -> None:
+    def __init__(
+        self, sample: Sample, past: Past | None, idle: dict[str, int], closes_ms: int, gone: float = 0.0
+    ) -> None:
+        looked_at = sample.total + max(0, int(gone) - fairness.GONE_MIN)
         self.at_ms = sample.at_ms
-        self.due_ms = sample.at_ms + fairness.next_look_ms(sample.total)
+        self.due_ms = sample.at_ms + fairness.next_look_ms(looked_at)
         """When the next sample is due."""
-        self.due_after = fairness.next_look_after(sample.total)
+        self.due_after = fairness.next_look_after(looked_at)
         """After how many messages it is due in any case."""
+        self.taken = 0
+        """Messages received on this node since."""
+        self.gone = gone
+        """About how many entries of what was received lie where a sample looks, at most: PostgreSQL keeps them."""
         self.total = sample.total
         self.in_flight = dict(sample.groups)
         """By group: those of the last sample, and what was received on this node since."""
@@ -73,7 +80,7 @@ class _Watch:
 
     def is_due(self, now_ms: int) -> bool:
         """Whether another sample is to be taken."""
-        return self.past is None or self.due_after <= 0 or not self.at_ms <= now_ms < self.due_ms
+        return self.past is None or self.taken >= self.due_after or not self.at_ms <= now_ms < self.due_ms
 
 
 def _key(queue: Queue) -> tuple[str, int]:
@@ -95,7 +102,7 @@ def received(tx: Tx, queue: Queue, groups: Iterable[str | None]) -> None:
     known: _Watch | None = tx.memo.get(_key(queue))
     if known is not None:
         for group_id in groups:
-            known.due_after -= 1
+            known.taken += 1
             if group_id is not None:
                 known.in_flight[group_id] = known.in_flight.get(group_id, 0) + 1
                 known.idle.pop(group_id, None)
@@ -132,7 +139,9 @@ def judge(tx: Tx, ctx: Context, queue: Queue) -> None:
     empty = {lane.group_id for lane in queue.lanes if not sample.groups.get(lane.group_id)}
     idle = {group_id: known.idle.get(group_id, now_ms) for group_id in empty}
     closing = now_ms >= known.closes_ms
-    tx.memo[_key(queue)] = _Watch(sample, past, idle, now_ms + fairness.LOOK_MS if closing else known.closes_ms)
+    gone = fairness.faded(known.gone, now_ms - known.at_ms, queue.settings.visibility_ms) + known.taken
+    closes_ms = now_ms + fairness.LOOK_MS if closing else known.closes_ms
+    tx.memo[_key(queue)] = _Watch(sample, past, idle, closes_ms, gone if tx.shared else 0.0)
     rested = {group_id for group_id, since_ms in idle.items() if now_ms - since_ms >= fairness.IDLE_MS}
     noisy = [group_id for group_id in fairness.noisy(sample, past) if group_id not in rested]
     if noisy or (queue.lanes and closing):

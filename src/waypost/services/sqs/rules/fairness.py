@@ -6,6 +6,7 @@ them approximate, and so are these: they are taken from samples.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from heapq import nlargest
@@ -38,6 +39,8 @@ LOOK_AFTER = 10
 """Messages received after which a sample is taken anew in any case..."""
 LOOK_PART = 4
 """... or this part of those that were in flight, where that is more: so a sample costs each of them the same."""
+GONE_MIN = 1_000
+"""Entries of what is gone that a sample walks over without being taken less often for them."""
 SAMPLE = 2_000
 """About so many messages are looked at for a sample; of more in flight every second, fourth, eighth and so on."""
 
@@ -94,7 +97,7 @@ def remember(past: Past | None, sample: Sample) -> Past:
     passed_ms = sample.at_ms - past.at_ms
     if not passed_ms:
         return past
-    kept = 0.5 ** (passed_ms / RECENT_MS)
+    kept = faded(1.0, passed_ms, RECENT_MS)
     counted_ms = min(passed_ms, COUNTED_MAX_MS)
     busy = {group: ms * kept for group, ms in past.busy.items()}
     seen = {group: times * kept for group, times in past.seen.items()}
@@ -123,14 +126,19 @@ def noisy(sample: Sample, past: Past) -> list[str]:
     return sorted(found, key=lambda group: (-sample.groups.get(group, 0), group))
 
 
-def next_look_ms(total: int) -> int:
-    """How long a sample is good, where so many messages were in flight: the more there are the longer a look takes."""
-    return LOOK_MS + total // ROWS_PER_MS
+def next_look_ms(looked_at: int) -> int:
+    """How long a sample is good that looked at so many messages: the more there are the longer a look takes."""
+    return LOOK_MS + looked_at // ROWS_PER_MS
 
 
-def next_look_after(total: int) -> int:
-    """How many messages may be received before the next sample, where so many were in flight."""
-    return max(LOOK_AFTER, total // LOOK_PART)
+def next_look_after(looked_at: int) -> int:
+    """How many messages may be received before the next sample."""
+    return max(LOOK_AFTER, looked_at // LOOK_PART)
+
+
+def faded(count: float, passed_ms: int, half_ms: int) -> float:
+    """What is left of a count of which half goes in ``half_ms``."""
+    return count * math.pow(0.5, max(0, passed_ms) / max(1, half_ms))
 
 
 def one_of(total: int) -> int:
