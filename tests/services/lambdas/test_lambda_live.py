@@ -336,6 +336,22 @@ def test_a_queue_feeds_a_function(lambda_: Any, sqs: Any, deploy: Any, listener:
     lambda_.delete_event_source_mapping(UUID=created["UUID"])
 
 
+def test_a_filter_keeps_messages_from_a_function(lambda_: Any, sqs: Any, deploy: Any, listener: Listener) -> None:
+    deploy("filtering", REPORT)
+    url = sqs.create_queue(QueueName="filtered", Attributes={"VisibilityTimeout": "30"})["QueueUrl"]
+    pattern = json.dumps({"body": {"wanted": [True]}})
+    mapping = lambda_.create_event_source_mapping(
+        FunctionName="filtering", EventSourceArn=f"arn:aws:sqs:us-east-1:{ACCOUNT}:filtered",
+        FilterCriteria={"Filters": [{"Pattern": pattern}]},
+    )  # fmt: skip
+    for wanted in (False, True):
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"port": listener.port, "wanted": wanted}))
+    record = listener.next()
+    assert json.loads(record["body"])["wanted"] is True
+    emptied(sqs, url)
+    lambda_.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
 def test_what_a_function_reports_as_failed_comes_back(lambda_: Any, sqs: Any, deploy: Any, listener: Listener) -> None:
     name = deploy("partial", REPORT, Timeout=1)
     url = sqs.create_queue(QueueName="partial", Attributes={"VisibilityTimeout": "4"})["QueueUrl"]

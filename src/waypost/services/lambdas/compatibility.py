@@ -30,7 +30,6 @@ _CONFIGURATION = {
 }
 
 _MAPPING = {
-    "FilterCriteria.Filters": _LATER,
     "KMSKeyArn": "filters are not encrypted with customer keys",
     "MetricsConfig.Metrics": "there are no metrics to send",
     "LoggingConfig": "there is no log of mappings",
@@ -75,7 +74,7 @@ NOTES: Mapping[str, str] = {
     "GetAccountSettings": "TotalCodeSize of AccountLimit is AWS's quota; it is not enforced.",
     "CreateEventSourceMapping": (
         "SQS queues. Mappings are enabled at once. While the function does not exist, messages stay in the queue "
-        "unreceived."
+        "unreceived. Filters have the comparisons that Lambda's page lists; wildcard and cidr are refused."
     ),
     "AddPermission": "Kept and answered; nothing is decided by resource policies yet.",
     "PublishLayerVersion": (

@@ -65,6 +65,10 @@ BATCH_MAX = 10_000
 """Largest BatchSize with a batching window."""
 BATCH_MAX_WITHOUT_WINDOW = 10
 """Largest BatchSize without one."""
+FILTERS_MAX = 5
+"""Filters of an event source mapping. AWS raises it to 10 on request."""
+DROPPED_MAX = 100
+"""Messages that no filter wants, deleted in one claim: it must not hold the store for long."""
 RECEIVE_MAX = 10
 """Messages of one ReceiveMessage."""
 CONCURRENCY_START = 5

@@ -124,9 +124,10 @@ class _Poller:
         """A batching window: hold on to messages until there are enough, they are too large, or time is up."""
         while len(batch) < polled.batch_size and batches.size(batch) < BATCH_BYTES_MAX:
             more = await self._claim(1, len(batch), until_ms)
-            if not more["Batches"]:
+            if more["Batches"]:
+                batch += more["Batches"][0]
+            elif not more["Dropped"]:
                 break
-            batch += more["Batches"][0]
 
     def _share(self, polled: Polled) -> int:
         """The part of this node in the mapping's maximum concurrency; what has none each node does for itself."""

@@ -4,21 +4,25 @@ A claim and a settlement are transactions of their own; a crash between them lea
 timeout, as on AWS. None of these is an operation of AWS's: only ``pollers`` runs them.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple
+
+import msgspec
 
 from waypost.aws.errors import AwsError
 from waypost.runtimes.invocation import FunctionOutcome, FunctionThrottled
 from waypost.service import Context, Params, Park, Perform
 from waypost.services.lambdas.calling import Event, prepare
-from waypost.services.lambdas.limits import CONCURRENCY_MAX, RECEIVE_MAX
+from waypost.services.lambdas.limits import CONCURRENCY_MAX, DROPPED_MAX, RECEIVE_MAX
 from waypost.services.lambdas.operations.mappings import SUPERVISOR, wake_key
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import batches, names
+from waypost.services.lambdas.rules import batches, filters, names
 from waypost.services.lambdas.rules.batches import Claimed
 from waypost.store.store import Tx
 from waypost.work.nodes import CHANGED
+
+_decode = msgspec.json.Decoder(list[str]).decode
 
 IDLE_MS = 86_400_000
 """A parked poller answers at least once a day, for no reason but that every wait has an end."""
@@ -41,6 +45,8 @@ class Polled(NamedTuple):
     enabled: int
     timeout_s: int | None
     """None where the function is gone: its messages then stay in the queue."""
+    filters: str
+    """JSON: the patterns of what the function wants; none: everything."""
 
     @property
     def limit(self) -> int:
@@ -68,12 +74,12 @@ def claim(tx: Tx, ctx: Context, request: Params) -> Params | Park:
 
     ``{"UUID", "Batches": at most so many, "Held": messages of an open window, "UntilMs": its end or None, "Share":
     limit of all nodes > this one's part}`` to
-    ``{"Polled": Polled | None, "Batches": [[Claimed]], "NowMs", "Waited": bool, "Stopping": bool}``; ``Polled`` is None
-    once the mapping is deleted.
+    ``{"Polled": Polled | None, "Batches": [[Claimed]], "Dropped": messages that no filter wanted, "NowMs", "Waited":
+    bool, "Stopping": bool}``; ``Polled`` is None once the mapping is deleted.
     """
     row = tx.one(Q.get_polled, uuid=request["UUID"])
     answer: Params = {
-        "Polled": None, "Batches": [], "NowMs": ctx.now_ms, "Waited": ctx.now_ms != ctx.started_ms,
+        "Polled": None, "Batches": [], "Dropped": 0, "NowMs": ctx.now_ms, "Waited": ctx.now_ms != ctx.started_ms,
         "Stopping": ctx.started_ms == 0,
     }  # fmt: skip
     if row is None or answer["Stopping"]:
@@ -87,8 +93,10 @@ def claim(tx: Tx, ctx: Context, request: Params) -> Params | Park:
     if not limit:
         return answer if ctx.now_ms >= until_ms else Park((key, CHANGED), until_ms)
     try:
-        answer["Batches"] = _receive(tx, ctx, polled, min(request["Batches"], limit), request["Held"])
-        if answer["Batches"] or ctx.now_ms >= until_ms:
+        receiving = _Receiving(polled, _decode(polled.filters))
+        answer["Batches"] = receiving.batches(tx, ctx, min(request["Batches"], limit), request["Held"])
+        answer["Dropped"] = receiving.dropped
+        if answer["Batches"] or receiving.dropped or ctx.now_ms >= until_ms:
             return answer
         queue = ctx.calls.call(tx, ctx, "sqs", "waypost:WakeKey", {"QueueUrl": polled.queue_url})
     except AwsError as error:
@@ -98,27 +106,61 @@ def claim(tx: Tx, ctx: Context, request: Params) -> Params | Park:
     return Park((queue["Key"], key), until_ms, queue.get("RetryAtMs"))
 
 
-def _receive(tx: Tx, ctx: Context, polled: Polled, batches_max: int, held: int) -> list[list[Claimed]]:
-    received: list[list[Claimed]] = []
-    wanted = polled.batch_size - held
-    while len(received) < batches_max:
-        batch: list[Claimed] = []
+class _Receiving:
+    """One claim: what was received, and how much of it nobody wants."""
+
+    def __init__(self, polled: Polled, patterns: list[str]) -> None:
+        self._polled = polled
+        self._patterns = patterns
+        self.dropped = 0
+
+    def batches(self, tx: Tx, ctx: Context, batches_max: int, held: int) -> list[list[Claimed]]:
+        """As many batches as there are messages for, the first smaller by what is held already."""
+        received: list[list[Claimed]] = []
+        wanted = self._polled.batch_size - held
+        while len(received) < batches_max and self.dropped < DROPPED_MAX:
+            batch: list[Claimed] = []
+            try:
+                while len(batch) < wanted and self.dropped < DROPPED_MAX:
+                    asked = min(RECEIVE_MAX, wanted - len(batch))
+                    messages = _receive_some(tx, ctx, self._polled, asked)
+                    batch += self._keep(tx, ctx, messages)
+                    if len(messages) < asked:
+                        break
+            except AwsError:
+                if not received and not batch and not self.dropped:
+                    raise
+                # What was received before is ours: it must not be lost over what could not be.
+            if batch:
+                received.append(batch)
+            if len(batch) < wanted:
+                break
+        return received
+
+    def _keep(self, tx: Tx, ctx: Context, messages: list[Params]) -> list[Claimed]:
+        """Those that a filter wants. The others are deleted, as Lambda does."""
+        claimed = [batches.claim(message, self._polled.source_arn, ctx.region) for message in messages]
+        if not self._patterns:
+            return claimed
+        wanted = [message for message in claimed if filters.wants(self._patterns, message.record)]
+        if len(wanted) < len(claimed):
+            kept = set(wanted)
+            unwanted = [message for message in claimed if message not in kept]
+            _delete(tx, ctx, self._polled.queue_url, unwanted)
+            self.dropped += len(unwanted)
+        return wanted
+
+
+def _delete(tx: Tx, ctx: Context, queue_url: str, messages: Sequence[Claimed]) -> None:
+    for start in range(0, len(messages), RECEIVE_MAX):
+        entries = [
+            {"Id": str(position), "ReceiptHandle": message.receipt_handle}
+            for position, message in enumerate(messages[start : start + RECEIVE_MAX])
+        ]
         try:
-            while len(batch) < wanted:
-                asked = min(RECEIVE_MAX, wanted - len(batch))
-                messages = _receive_some(tx, ctx, polled, asked)
-                batch += [batches.claim(message, polled.source_arn, ctx.region) for message in messages]
-                if len(messages) < asked:
-                    break
+            ctx.calls.call(tx, ctx, "sqs", "DeleteMessageBatch", {"QueueUrl": queue_url, "Entries": entries})
         except AwsError:
-            if not received and not batch:
-                raise
-            # What was received before is ours: it must not be lost over what could not be.
-        if batch:
-            received.append(batch)
-        if len(batch) < wanted:
-            break
-    return received
+            break  # the queue is gone, and its messages with it
 
 
 def _receive_some(tx: Tx, ctx: Context, polled: Polled, messages_max: int) -> list[Params]:
@@ -162,16 +204,7 @@ def _settle(batch: _Batch, tx: Tx, ctx: Context, outcome: Any) -> Params:
     if batch.polled.report_failures:
         failed = batches.failures(outcome.payload, {message.message_id for message in batch.messages})
     done = [message for message in batch.messages if message.message_id not in failed]
-    for start in range(0, len(done), RECEIVE_MAX):
-        entries = [
-            {"Id": str(position), "ReceiptHandle": message.receipt_handle}
-            for position, message in enumerate(done[start : start + RECEIVE_MAX])
-        ]
-        request = {"QueueUrl": batch.polled.queue_url, "Entries": entries}
-        try:
-            ctx.calls.call(tx, ctx, "sqs", "DeleteMessageBatch", request)
-        except AwsError:
-            break  # the queue is gone, and its messages with it
+    _delete(tx, ctx, batch.polled.queue_url, done)
     return {"Done": not failed}
 
 

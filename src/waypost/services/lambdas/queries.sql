@@ -310,18 +310,18 @@ DELETE FROM lambda_event_config WHERE function_id = :function_id;
 
 -- name: insert_mapping
 INSERT INTO lambda_mapping (id, uuid, account, region, function_name, qualifier, source_arn, queue_url, batch_size, window_s,
-  report_failures, concurrency_max, enabled, modified, tags)
+  report_failures, concurrency_max, enabled, modified, tags, filters)
 VALUES (:id, :uuid, :account, :region, :function_name, :qualifier, :source_arn, :queue_url, :batch_size, :window_s,
-  :report_failures, :concurrency_max, :enabled, :modified, :tags);
+  :report_failures, :concurrency_max, :enabled, :modified, :tags, :filters);
 
 -- name: get_mapping : by its public id
 SELECT id, uuid, function_name, qualifier, source_arn, queue_url, batch_size, window_s, report_failures, concurrency_max,
-  enabled, modified, tags
+  enabled, modified, tags, filters
 FROM lambda_mapping WHERE uuid = :uuid AND account = :account AND region = :region;
 
 -- name: lock_mapping : the same, for who changes or deletes it
 SELECT id, uuid, function_name, qualifier, source_arn, queue_url, batch_size, window_s, report_failures, concurrency_max,
-  enabled, modified, tags
+  enabled, modified, tags, filters
 FROM lambda_mapping WHERE uuid = :uuid AND account = :account AND region = :region {for_update};
 
 -- name: find_mapping : AWS allows one mapping of a queue to a function, and so does the index
@@ -331,7 +331,7 @@ WHERE account = :account AND region = :region AND function_name = :function_name
 
 -- name: list_mappings : a page in the order of creation; an empty filter takes all
 SELECT id, uuid, function_name, qualifier, source_arn, queue_url, batch_size, window_s, report_failures, concurrency_max,
-  enabled, modified, tags
+  enabled, modified, tags, filters
 FROM lambda_mapping
 WHERE account = :account AND region = :region AND id > :after
   AND (:source_arn = '' OR source_arn = :source_arn) AND (:function_name = '' OR function_name = :function_name)
@@ -340,7 +340,7 @@ ORDER BY id LIMIT :limit;
 -- name: update_mapping
 UPDATE lambda_mapping SET function_name = :function_name, qualifier = :qualifier, batch_size = :batch_size,
   window_s = :window_s, report_failures = :report_failures, concurrency_max = :concurrency_max, enabled = :enabled,
-  modified = :modified
+  modified = :modified, filters = :filters
 WHERE id = :id;
 
 -- name: tag_mapping
@@ -358,7 +358,7 @@ SELECT id, uuid, account, region FROM lambda_mapping WHERE id > :after ORDER BY 
 -- name: get_polled : what a poller needs before it receives; timeout_s is null where the function, or what the qualifier names, is gone
 SELECT m.function_name, m.qualifier, m.source_arn, m.queue_url, m.batch_size, m.window_s, m.report_failures,
   m.concurrency_max, m.enabled,
-  CASE WHEN COALESCE(a.version, m.qualifier) IN ('', '$LATEST') THEN f.timeout_s ELSE v.timeout_s END
+  CASE WHEN COALESCE(a.version, m.qualifier) IN ('', '$LATEST') THEN f.timeout_s ELSE v.timeout_s END, m.filters
 FROM lambda_mapping m
 LEFT JOIN lambda_function f ON f.account = m.account AND f.region = m.region AND f.name = m.function_name
 LEFT JOIN lambda_alias a ON a.function_id = f.id AND a.name = m.qualifier

@@ -4,6 +4,8 @@ ALTER TABLE lambda_function ADD COLUMN dead_letter TEXT NOT NULL DEFAULT '';   -
 ALTER TABLE lambda_function ADD COLUMN reserved INTEGER;                       -- NULL: nothing is reserved
 CREATE INDEX lambda_function_reserved ON lambda_function (account, region) WHERE reserved IS NOT NULL;
 
+ALTER TABLE lambda_mapping ADD COLUMN filters TEXT NOT NULL DEFAULT '[]';      -- JSON array of patterns
+
 -- A row for each account that reserved concurrency: whoever counts what is left holds it.
 CREATE TABLE lambda_account (
   account TEXT NOT NULL,

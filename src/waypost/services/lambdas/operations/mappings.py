@@ -12,7 +12,7 @@ from waypost.services.lambdas import errors
 from waypost.services.lambdas.function import Function, get
 from waypost.services.lambdas.limits import MAPPINGS_PAGE_MAX
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import configuration, mapping, names
+from waypost.services.lambdas.rules import configuration, filters, mapping, names
 from waypost.store.queries import Query
 from waypost.store.store import Tx
 
@@ -20,6 +20,7 @@ SUPERVISOR = "lambda:mappings"
 """Wakes who watches over all mappings."""
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[str]).decode
 
 
 class Mapping(NamedTuple):
@@ -38,6 +39,7 @@ class Mapping(NamedTuple):
     enabled: int
     modified: int
     tags: str
+    filters: str
 
 
 def wake_key(uuid: str) -> str:
@@ -55,7 +57,7 @@ def create_event_source_mapping(tx: Tx, ctx: Context, request: Params) -> Params
     wanted = _changed(
         Mapping(
             ctx.ids.row(ctx.now_ms), ctx.ids.uuid(), named.name, named.qualifier, str(source), "", 10, 0, 0, None, 1, 0,
-            _encode(tags).decode(),
+            _encode(tags).decode(), "[]",
         ),
         ctx, request,
     )  # fmt: skip
@@ -140,6 +142,9 @@ def describe(ctx: Context, found: Mapping, state: str = "") -> Params:
         "FunctionResponseTypes": [mapping.REPORT_FAILURES] if found.report_failures else [],
         "EventSourceMappingArn": names.mapping_arn(ctx.account, ctx.region, found.uuid),
     }
+    patterns = _decode(found.filters)
+    if patterns:
+        answer["FilterCriteria"] = {"Filters": [{"Pattern": pattern} for pattern in patterns]}
     if found.concurrency_max is not None:
         answer["ScalingConfig"] = {"MaximumConcurrency": found.concurrency_max}
     return answer
@@ -166,6 +171,10 @@ def _changed(found: Mapping, ctx: Context, request: Params) -> Mapping:
         changes["report_failures"] = int(mapping.REPORT_FAILURES in request["FunctionResponseTypes"])
     if request.get("ScalingConfig") is not None:
         changes["concurrency_max"] = request["ScalingConfig"].get("MaximumConcurrency")
+    if request.get("FilterCriteria") is not None:
+        patterns = [one.get("Pattern") or "" for one in request["FilterCriteria"].get("Filters") or []]
+        filters.check(patterns)
+        changes["filters"] = _encode(patterns).decode()
     return found._replace(**changes)
 
 
