@@ -498,7 +498,7 @@ def test_a_receive_goes_on_past_dead_letters(world: World) -> None:
 
 
 def test_a_receive_moves_only_so_many_dead_letters_and_says_when_to_go_on(world: World) -> None:
-    world.queue("dlq")
+    dlq = world.queue("dlq")
     url = source(world, 1, VisibilityTimeout="1")
     for _ in range(250):
         world.send(url, "dead")
@@ -508,6 +508,8 @@ def test_a_receive_moves_only_so_many_dead_letters_and_says_when_to_go_on(world:
     parked = world.run("ReceiveMessage", {"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 20})
     assert isinstance(parked, Park)
     assert parked.retry_ms == world.now_ms
+    assert world.counts(dlq) == (100, 0, 0)
+    assert world.counts(url) == (150, 0, 0), "none is hidden that nobody got"
 
 
 def test_dead_letters_wake_those_who_wait_for_them(world: World) -> None:

@@ -11,6 +11,7 @@ from tests.services.sqs.world import World, arn
 from tests.stores import KINDS, sql
 
 from waypost.aws.errors import AwsError
+from waypost.services.sqs.limits import CLAIM_ROUNDS_MAX
 from waypost.services.sqs.rules.retention import expires_ms
 
 RETENTION_MS = 60_000
@@ -209,13 +210,13 @@ class StandardMachine(QueueMachine):
         visible = [one for one in self.oracle.alive(self.now_ms) if one.visible_ms <= self.now_ms]
         visible.sort(key=lambda one: one.visible_ms)
         expected: list[Kept] = []
-        for one in visible:
-            if len(expected) == most:
-                break
-            if one.receives >= RECEIVES_MAX:
-                self.bury(one)
-            else:
-                expected.append(one)
+        for _ in range(CLAIM_ROUNDS_MAX):
+            for one in visible[: most - len(expected)]:
+                visible.remove(one)
+                if one.receives >= RECEIVES_MAX:
+                    self.bury(one)
+                else:
+                    expected.append(one)
         # Where several became visible at the same instant any order would do; the row ids decide.
         assert {message["MessageId"] for message in messages} == {one.message_id for one in expected}
         found = {message["MessageId"]: message for message in messages}

@@ -116,7 +116,7 @@ def _sift(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int, ro
     graveyard = _Graveyard(tx, ctx, queue)
     oldest = oldest_kept(ctx.now_ms, queue.settings.retention_ms)
     delivered: list[Delivered] = []
-    for _ in range(CLAIM_ROUNDS_MAX):
+    for once_more in reversed(range(CLAIM_ROUNDS_MAX)):
         missing = limit - len(delivered)
         for message in (Delivered(*row) for row in rows):
             if message.id < oldest:
@@ -127,7 +127,8 @@ def _sift(tx: Tx, ctx: Context, queue: Queue, limit: int, visibility_ms: int, ro
             return Claim(delivered)
         if delivered and visibility_ms == 0:
             return Claim(delivered, more=True)  # another claim would take the same ones again
-        rows = _claim(tx, ctx, queue, limit - len(delivered), visibility_ms)
+        if once_more:  # what is claimed is hidden: nobody would get what nobody looks at
+            rows = _claim(tx, ctx, queue, limit - len(delivered), visibility_ms)
     return Claim(delivered, more=True)
 
 
