@@ -94,7 +94,9 @@ def test_a_bad_endpoint_is_refused(world: World, protocol: str, endpoint: str, s
 
 def test_firehose_is_refused_clearly(world: World):
     said = world.says("Subscribe", **request(world.topic(), "firehose", "arn:aws:firehose:x:1:deliverystream/d"))
-    assert "Waypost has no Amazon Data Firehose" in said
+    assert said == (
+        "Invalid parameter: Invalid protocol type: firehose Reason: Waypost has no Amazon Data Firehose to deliver to."
+    )
 
 
 def test_a_fifo_topic_delivers_to_queues_only(world: World):

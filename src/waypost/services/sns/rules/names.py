@@ -106,7 +106,8 @@ def check_protocol(protocol: str, *, fifo: bool) -> None:
     if protocol not in PROTOCOLS:
         raise errors.invalid(f"Amazon SNS does not support this protocol string: {protocol}")
     if protocol == "firehose":
-        raise errors.invalid("Protocol", "Waypost has no Amazon Data Firehose to deliver to.")
+        # What AWS says where a Region has no Firehose; clients know the sentence.
+        raise errors.invalid("Invalid protocol type: firehose", "Waypost has no Amazon Data Firehose to deliver to.")
     if fifo and protocol != "sqs":
         raise errors.invalid(f"Invalid protocol type: {protocol}")
 
