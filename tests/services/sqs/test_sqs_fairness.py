@@ -1,12 +1,13 @@
 """Fair queues: the rule by itself, and what receivers of a standard queue see of it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.services.sqs.world import START_MS, World, arn
-from tests.stores import sql
+from tests.stores import KINDS, sql
 
 from waypost.service import Park
 from waypost.services.sqs import lanes as fair
@@ -468,14 +469,22 @@ def test_a_delayed_message_of_a_lane_ends_a_wait(world: World) -> None:
     assert world.bodies(url) == ["noisy late"]
 
 
-def test_lanes_outlive_a_restart(world: World) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_lanes_outlive_a_restart(kind: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "store")
+    world = World(path, kind=kind)
     url = world.queue()
-    make_noisy(world, url)
-    world.receive(url, 1)
-    world.store.run(lambda tx: tx.memo.clear())
+    held = make_noisy(world, url)
+    held += world.receive(url, 1)
+    world.store.close_now()
+    world = World(path, seed=8, kind=kind)
     world.send(url, "quiet", MessageGroupId="quiet")
     assert tenants(world.bodies(url, 3)) == ["quiet", "noisy", "noisy"]
     assert lanes(world) == [("noisy", True)]
+    for message in held:
+        world.delete(url, message)
+    assert world.count("sqs_message") == 341 - 41
+    world.store.close_now()
 
 
 def test_samples_are_rare_where_they_walk_over_what_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
