@@ -187,6 +187,20 @@ async def nothing_is_moved_once_it_is_cancelled(world: World) -> None:
     assert [len(await receive(world, url)) for url in (other, dlq)] == [1, 1]
 
 
+async def a_queue_that_is_deleted_meanwhile_leaves_no_task_behind(world: World) -> None:
+    other, dlq = await dead_letter_queue(world)
+    for body in "ab":
+        await send(world, dlq, body)
+    await done(world, "StartMessageMoveTask", **start(MaxNumberOfMessagesPerSecond=1))
+    await race_work(
+        world, step(world.nodes[0]), "take_messages", lambda: done(world, "DeleteQueue", node=1, QueueUrl=dlq)
+    )
+    while await world.nodes[0].store.transact(step(world.nodes[0])):
+        pass
+    assert len(await receive(world, other)) == 1
+    assert count(world, "sqs_move") == count(world, "job WHERE kind = 'sqs.move'") == 0
+
+
 def without(name: str) -> Callable[[pytest.MonkeyPatch], None]:
     """Put the unprotected statement of that name in the place of the real one."""
     return lambda monkeypatch: monkeypatch.setitem(SQS._queries, name, getattr(UNPROTECTED, name))  # type: ignore[arg-type]
@@ -209,6 +223,7 @@ HARMLESS = [
     what_is_received_is_not_moved,
     a_send_to_a_group_that_is_moved_away_is_not_lost,
     nothing_is_moved_once_it_is_cancelled,
+    a_queue_that_is_deleted_meanwhile_leaves_no_task_behind,
 ]
 """Rules that more than one thing protects."""
 

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def waiting(sqs: Any, url: str) -> int:
     return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"][names[0]])
 
 
-def drain(sqs: Any, url: str, count: int, seen: Callable[[int], object] = lambda _: None) -> list[str]:
+def drain(sqs: Any, url: str, count: int) -> list[str]:
     """Receive so many messages, however long the task takes to bring them."""
     found: list[str] = []
     for _ in range(count + PATIENCE):
@@ -46,7 +45,6 @@ def drain(sqs: Any, url: str, count: int, seen: Callable[[int], object] = lambda
         for message in answer.get("Messages", []):
             found.append(message["Body"])
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        seen(len(found))
     return found
 
 
@@ -116,7 +114,9 @@ def test_the_command_line_moves_dead_letters(server: LiveServer, sqs: Any) -> No
     sqs.send_message(QueueUrl=url.replace("moves-cli", "moves-cli-dlq"), MessageBody="direct")
     held = sqs.receive_message(QueueUrl=url.replace("moves-cli", "moves-cli-dlq"), VisibilityTimeout=600)
     assert len(held["Messages"]) == 1
-    while run("list-message-move-tasks", "--source-arn", arn)["Results"][0]["Status"] != "COMPLETED":
+    for _ in range(PATIENCE):
+        if sqs.list_message_move_tasks(SourceArn=arn)["Results"][0]["Status"] == "COMPLETED":
+            break
         sqs.receive_message(QueueUrl=other, WaitTimeSeconds=1)
     started = run("start-message-move-task", "--source-arn", arn, "--destination-arn", arn.replace("-dlq", "-other"))
     answer = run("cancel-message-move-task", "--task-handle", started["TaskHandle"])
