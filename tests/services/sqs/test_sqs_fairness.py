@@ -178,6 +178,31 @@ def test_a_receiver_that_takes_one_at_a_time_finds_a_noisy_tenant(world: World) 
     assert take() == "quiet"
 
 
+def test_a_burst_of_one_tenant_does_not_make_others_wait(world: World) -> None:
+    """Receivers that work on 20 messages at a time, for 100 ms each; all they can do is used."""
+    url = world.queue()
+    waits: dict[str, list[int]] = {"burst": [], "b": [], "c": []}
+    busy: list[tuple[int, Any]] = []
+    for at_ms in range(0, 5_000, 10):
+        if at_ms < 1_000:
+            fill(world, url, "burst", 6)
+        if at_ms % 100 == 0:
+            for group in "bc":
+                world.send(url, group, MessageGroupId=group)
+        while busy and busy[0][0] <= at_ms:
+            world.delete(url, busy.pop(0)[1])
+        while len(busy) < 20 and (messages := world.receive(url, min(10, 20 - len(busy)), AttributeNames=["All"])):
+            for message in messages:
+                sent_ms = int(message["Attributes"]["SentTimestamp"])
+                waits[message["Attributes"]["MessageGroupId"]].append(world.now_ms - sent_ms)
+                busy.append((at_ms + 100, message))
+        world.pass_s(0.01)
+    assert len(waits["b"]) == len(waits["c"]) == 50
+    assert max(waits["b"] + waits["c"]) <= 300
+    assert len(waits["burst"]) == 600
+    assert max(waits["burst"]) > 1_500
+
+
 def test_nothing_is_held_back_where_nobody_else_waits(world: World) -> None:
     url = world.queue()
     got = make_noisy(world, url, waiting=260)
