@@ -65,6 +65,10 @@ def test_sns(packages: Path, node: LiveServer) -> None:
     assert set(json.loads(run(packages, node, HERE / "sns.mjs"))) | TEXTS == operations(node, "sns")
 
 
+def test_an_endpoint_validates_what_it_is_sent(packages: Path, node: LiveServer) -> None:
+    assert run(packages, node, HERE / "endpoint.mjs") == "validated\n"
+
+
 def test_the_pages_example(packages: Path, node: LiveServer, tmp_path: Path) -> None:
     (example,) = re.findall(r"^```js\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     script = tmp_path / "example.mjs"
