@@ -41,9 +41,7 @@ class OnPostgres:
         try:
             await self._beside_embedded(node)
             await self._run.measure(node, "groups", lambda: queues.fifo_groups(node, self._load))
-            await self._run.measure(
-                node, "receives", lambda: queues.receives(node, self._load, self._load.fill_seconds)
-            )
+            await self._run.measure(node, "receives", lambda: self._receives(node))
             await self._run.measure(node, "invoke", lambda: scenarios.invoke(node, self._load))
             await self._run.measure(node, "mapping", lambda: scenarios.mapping(node, self._load))
             if {"backlog", "counts"} & set(self._run.only):
@@ -120,6 +118,10 @@ class OnPostgres:
         rounds = self._load.rounds if name == "sqs" else self._load.turns
         ours, theirs = await in_turns(rounds, await make(node), await make(embedded))
         return medians(ours) | {f"{name}.of_embedded": share(ours, theirs, key)}
+
+    async def _receives(self, node: Running) -> Figures:
+        url = await scenarios.make_queue(node, "receives")
+        return await queues.receives(node, self._load, url, self._load.fill_seconds)
 
     async def _groups_and_topics(self, node: Running, embedded: Running) -> None:
         load = self._load

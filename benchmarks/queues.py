@@ -167,7 +167,7 @@ async def fifo_groups(server: Running, load: Load) -> Figures:
     one, hundred, many = [await make_fifo_queue(server, f"groups-{name}") for name in ("one", "hundred", "many")]
     filled = await fill_groups(server, load, many, load.groups)
     of_one, of_hundred, of_many = await in_turns(
-        load.rounds,
+        load.turns,
         lambda: fifo_cycles(server, load, one, "fifo.one", 1, 1),
         lambda: fifo_cycles(server, load, hundred, "fifo.hundred", GROUPS, 1),
         lambda: fifo_cycles(server, load, many, "fifo.many", load.groups, 1),
@@ -182,13 +182,22 @@ async def fifo_groups(server: Running, load: Load) -> Figures:
 # ---------------------------------------------------------------------------------------- receives by tens, counts
 
 
-async def receives(server: Running, load: Load, fill_s: float) -> Figures:
+async def waiting_in(server: Running, queue_url: str) -> int:
+    """How many messages wait, as GetQueueAttributes says."""
+    (connection,) = await server.connections(1)
+    name = "ApproximateNumberOfMessages"
+    shown = await connection.call_json(sqs(server, "GetQueueAttributes", QueueUrl=queue_url, AttributeNames=[name]))
+    return int(shown["Attributes"][name])
+
+
+async def receives(server: Running, load: Load, queue_url: str, fill_s: float) -> Figures:
     """ReceiveMessage of ten while many wait; at most half of them are taken."""
     waiting = load.backlogs[0]
-    queue_url = await make_queue(server, "receives", VisibilityTimeout="600")
-    sent, _ = await fill(server, load, queue_url, waiting, fill_s)
-    if sent < waiting:
-        raise RuntimeError(f"skipped with {waiting:,}: only {sent:,} were taken in {fill_s:.0f} s")
+    missing = waiting - await waiting_in(server, queue_url)
+    if missing > 0:
+        sent, _ = await fill(server, load, queue_url, missing, fill_s)
+        if sent < missing:
+            raise RuntimeError(f"skipped with {waiting:,}: only {sent:,} of {missing:,} were taken in {fill_s:.0f} s")
     receive = sqs(server, "ReceiveMessage", QueueUrl=queue_url, MaxNumberOfMessages=BATCH)
     left = waiting // 2 // BATCH
     received = 0
@@ -198,7 +207,8 @@ async def receives(server: Running, load: Load, fill_s: float) -> Figures:
         nonlocal left, received
         while left > 0 and perf_counter() < end:
             left -= 1
-            received += len(RECEIPT_HANDLE.findall((yield receive)))
+            answer = yield receive
+            received += len(RECEIPT_HANDLE.findall(answer))  # not in one: others add while this waits
 
     measured = await Measured(server, await server.connections(load.connections)).run(script)
     return {
@@ -216,7 +226,7 @@ async def counts(server: Running, load: Load, full_url: str, at_least: int) -> F
         name: sqs(server, "GetQueueAttributes", QueueUrl=url, AttributeNames=["All"])
         for name, url in (("full", full_url), ("empty", empty_url))
     }
-    shown = int((await connection.call_json(asked["full"]))["Attributes"]["ApproximateNumberOfMessages"])
+    shown = await waiting_in(server, full_url)
     if shown < at_least:
         raise RuntimeError(f"of {at_least:,} messages that wait, GetQueueAttributes counts {shown:,}")
     taken_ms: dict[str, list[float]] = {name: [] for name in asked}
