@@ -88,9 +88,9 @@ resource "aws_sqs_queue" "inline" {
 
 resource "aws_sqs_queue" "dead_inline" {
   name                              = "tf-dead-inline"
-  kms_master_key_id                 = "alias/aws/sqs"
-  kms_data_key_reuse_period_seconds = 600
-  redrive_allow_policy              = jsonencode({ redrivePermission = "allowAll" })
+  kms_master_key_id                 = var.changed ? null : "alias/aws/sqs"
+  kms_data_key_reuse_period_seconds = var.changed ? 300 : 600
+  redrive_allow_policy              = jsonencode({ redrivePermission = var.changed ? "denyAll" : "allowAll" })
 }
 
 # --- SNS
@@ -188,7 +188,7 @@ resource "aws_sns_topic_subscription" "queue" {
     colour = [var.changed ? "green" : "red", { prefix = "bl" }]
     price  = [{ numeric = [">=", 100] }]
   })
-  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_inline.arn })
+  redrive_policy = var.changed ? null : jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_inline.arn })
 }
 
 resource "aws_sns_topic_subscription" "body" {
@@ -206,9 +206,11 @@ resource "aws_sns_topic_subscription" "function" {
 }
 
 resource "aws_sns_topic_subscription" "text" {
-  topic_arn = aws_sns_topic.orders.arn
-  protocol  = "sms"
-  endpoint  = "+15550100077"
+  topic_arn           = aws_sns_topic.orders.arn
+  protocol            = "sms"
+  endpoint            = "+15550100077"
+  filter_policy       = var.changed ? null : jsonencode({ order = { state = ["late"] } })
+  filter_policy_scope = var.changed ? null : "MessageBody"
 }
 
 # Nobody confirms it; it goes with its topic.

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -39,7 +40,8 @@ IMPORTED = (
 )  # fmt: skip
 """What Terraform forgets and then finds again by its id."""
 CHANGED = {
-    "aws_sqs_queue.orders", "aws_sqs_queue.fifo", "aws_sqs_queue_redrive_policy.orders", "aws_sns_topic.orders",
+    "aws_sqs_queue.orders", "aws_sqs_queue.fifo", "aws_sqs_queue.dead_inline", "aws_sqs_queue_redrive_policy.orders",
+    "aws_sns_topic.orders", "aws_sns_topic_subscription.text",
     "aws_sns_topic.fifo", "aws_sns_topic_subscription.queue", "aws_sns_topic_subscription.web",
     "aws_sns_platform_application.phones", "aws_sns_sms_preferences.texts",
 }  # fmt: skip
@@ -104,9 +106,9 @@ class Terraform:
     def stop(self) -> None:
         """Let nothing go on, now that nobody waits for it."""
         self._stopping = True
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, 9)
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def installation() -> str:
@@ -197,9 +199,7 @@ def tell(terraform: Terraform, server: LiveServer) -> None:
     (terraform.folder / "imports.tf").write_text(
         "".join(f'import {{\n  to = {address}\n  id = "{ids[address]}"\n}}\n' for address in IMPORTED)
     )
-    reported = terraform.apply("-var=changed=true")
-    (terraform.folder / "apply.json").write_text(json.dumps(reported))
-    done = changes(reported)
+    done = changes(terraform.apply("-var=changed=true"))
     assert done.get("import") == set(IMPORTED) - CHANGED - {FILLED_IN}
     assert done.get("update") == CHANGED | {FILLED_IN}
     assert not done.keys() & {"create", "delete", "replace"}
