@@ -7,7 +7,7 @@ import pytest
 from tests.services.logs.world import ACCOUNT, DAY_MS, NOW_MS, World, group_arn
 
 from waypost.services.logs import limits
-from waypost.services.logs.reading import NEVER_MS
+from waypost.services.logs.rules.pages import NEVER_MS
 from waypost.services.logs.rules.rows import pack, rows_of, unpack
 
 HOUR_MS = 3_600_000
@@ -56,7 +56,17 @@ def test_a_stream_without_events_has_tokens(world: World):
         assert world.messages(group=f"g{head}", nextToken=page["nextForwardToken"]) == ["x"]
 
 
-@pytest.mark.parametrize("token", ["x", "f/1", "f/" + "3" * 55 + "/s", "c/" + "3" * 56 + "/s", "b/" + "4" * 56 + "/s"])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "f/1",
+        "f/" + "3" * 55 + "/s",
+        "c/" + "3" * 56 + "/s",
+        "f/3" + "0" * 14 + "9" * 19 + "0" * 22 + "/s",
+        "b/" + "4" * 56 + "/s",
+    ],
+)
 def test_a_token_of_nobody_is_refused(world: World, token: str):
     world.group("g", "s")
     with pytest.raises(Exception, match=r"The specified nextToken is invalid\."):
@@ -113,12 +123,13 @@ def test_a_page_has_a_megabyte_at_most(world: World):
     assert len(world.messages()) == 1, "one event is always answered"
 
 
-def test_a_search_looks_at_a_bounded_number_of_events(world: World, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("apart_ms", [0, 1, 40_000])
+def test_a_search_looks_at_a_bounded_number_of_events(world: World, apart_ms: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("waypost.services.logs.reading.SCANNED_EVENTS_MAX", 10)
     monkeypatch.setattr("waypost.services.logs.reading.READ_ROWS", (2, 2))
     world.group("g", "s")
     for number in range(35):
-        world.put((number, f"m{number}"))
+        world.put((number * apart_ms, f"m{number}"))
     for head in (True, False):
         pages = world.pages(
             "FilterLogEvents", logGroupName="g", filterPattern="?m34 ?m0", startFromHead=head, startTime=NOW_MS

@@ -74,9 +74,8 @@ SERVICE = Service(
     notes={
         "DescribeLogGroups": "storedBytes is exact and counts as PutLogEvents does; AWS's is late, and of compressed"
         " events. metricFilterCount is 0: metric filters are refused, for there are no metrics.",
-        "FilterLogEvents": "One call looks at 10,000 events; its page may be empty and have a token, as on AWS. Of a"
-        " pattern's JSON property != holds only where it is there; [*] means any element. A repetition in a regular"
-        " expression costs time that grows with the message, never with a power of it.",
+        "FilterLogEvents": "One call looks at 10,000 events at most; its page may be empty and have a token, as on AWS."
+        " Of a pattern's JSON property != holds only where it is there; [*] means any element.",
         "PutResourcePolicy": "Kept and answered; nothing is decided by policies yet. Policies of one log group are"
         " refused.",
         "PutSubscriptionFilter": f"Destinations other than Lambda functions are refused. {_PERMISSION} Matching events"

@@ -6,7 +6,7 @@ Nothing here is needed for right answers: what has expired is not read, what is 
 from waypost.service import Again, Context, Job, JobResult
 from waypost.services.logs.limits import CLEAN_BATCH_MAX, EXPIRE_LAG_MS, EXPIRE_PAUSE_MS
 from waypost.services.logs.queries import Q
-from waypost.services.logs.reading import NEVER_MS
+from waypost.services.logs.rules.pages import NEVER_MS
 from waypost.services.logs.rules.retention import DAY_MS, oldest_kept_ms
 from waypost.store.store import Tx
 from waypost.work.jobs import drop, enqueue
@@ -56,8 +56,8 @@ def _delete_some(tx: Tx, group: int, after_ms: int, before_ms: int, *, count: bo
     rows = tx.all(Q.oldest_batches, group_id=group, after=after_ms, before=before_ms, limit=CLEAN_BATCH_MAX)
     if not rows:
         return None
-    last, first, row_id = rows[-1]
-    gone = tx.all(Q.delete_batches, group_id=group, after=after_ms, last=last, first=first, id=row_id)
+    last, row_id = rows[-1]
+    gone = tx.all(Q.delete_batches, group_id=group, after=after_ms, last=last, id=row_id)
     if count:
         freed: dict[int, int] = {}
         for stream, size in gone:
@@ -98,8 +98,8 @@ def clear_stream(tx: Tx, ctx: Context, job: Job) -> JobResult:
     rows = tx.all(Q.batches_of_stream, limit=CLEAN_BATCH_MAX, **named)
     if not rows:
         return None
-    first, last, row_id = rows[-1]
-    tx.send(Q.delete_batches_of_stream, first=first, last=last, id=row_id, **named)
+    first, row_id = rows[-1]
+    tx.send(Q.delete_batches_of_stream, first=first, id=row_id, **named)
     return Again(ctx.now_ms, {**job.payload, "after": first})
 
 

@@ -43,7 +43,10 @@ ROW_BYTES_MAX = 65_536
 PACK_BYTES_MIN = 256
 """Rows from this size on are compressed."""
 SCANNED_EVENTS_MAX = 10_000
-"""Events after which one FilterLogEvents looks at no more rows; its page may be empty, and its token goes on."""
+"""Events after which one FilterLogEvents looks at no more rows, fewer where its pattern takes long; its page may be
+empty, and its token goes on."""
+SCANNED_EVENT_BYTES = 400
+"""So many bytes count as one more event looked at."""
 SCANNED_ROWS_MAX = 5_000
 """The same for rows."""
 READ_ROWS = (2, 512)

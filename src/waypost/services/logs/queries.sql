@@ -82,43 +82,43 @@ DELETE FROM logs_stream WHERE group_id = :group_id AND name = :name RETURNING id
 INSERT INTO logs_batch (group_id, stream, first_at, last_at, id, ingested_at, bytes, events)
 VALUES (:group_id, :stream, :first, :last, :id, :now, :bytes, :events);
 
--- name: read_stream : rows of a stream in the order of their oldest events; `since` takes what begins before it
-SELECT first_at, last_at, id, ingested_at, bytes, events FROM logs_batch
-WHERE group_id = :group_id AND stream = :stream AND (first_at, last_at, id) > (:first, :last, :id)
-  AND first_at < :until AND last_at >= :since
-ORDER BY first_at, last_at, id LIMIT :limit;
+-- name: read_stream : rows of a stream in the order of their oldest events; what ends before `since` is left out
+SELECT first_at, id, ingested_at, bytes, events FROM logs_batch
+WHERE group_id = :group_id AND stream = :stream AND (first_at, id) > (:edge, :id)
+  AND first_at < :until AND (last_at, id) >= (:since, :since_id)
+ORDER BY first_at, id LIMIT :limit;
 
 -- name: read_stream_back : the same from the end, in the order of their newest events
 -- What is true of every row (bytes > 0 here, ingested_at > 0 below) opens an index to the statement, as above.
-SELECT last_at, first_at, id, ingested_at, bytes, events FROM logs_batch
-WHERE group_id = :group_id AND stream = :stream AND (last_at, first_at, id) < (:last, :first, :id)
-  AND last_at >= :since AND first_at < :until AND bytes > 0
-ORDER BY last_at DESC, first_at DESC, id DESC LIMIT :limit;
+SELECT last_at, id, ingested_at, bytes, events FROM logs_batch
+WHERE group_id = :group_id AND stream = :stream AND (last_at, id) < (:edge, :id)
+  AND last_at >= :since AND (first_at, id) <= (:until, :until_id) AND bytes > 0
+ORDER BY last_at DESC, id DESC LIMIT :limit;
 
 -- name: read_group : rows of all streams of a group; of streams that are not asked for only that there is one
-SELECT b.first_at, b.last_at, b.id, b.ingested_at, b.bytes,
+SELECT b.first_at, b.id, b.ingested_at, b.bytes,
   CASE WHEN s.name >= :low AND s.name < :high THEN b.events END, s.name
 FROM logs_batch b JOIN logs_stream s ON s.group_id = b.group_id AND s.id = b.stream AND s.id > 0
-WHERE b.group_id = :group_id AND (b.first_at, b.last_at, b.id) > (:first, :last, :id)
-  AND b.first_at < :until AND b.last_at >= :since AND b.ingested_at > 0
-ORDER BY b.first_at, b.last_at, b.id LIMIT :limit;
+WHERE b.group_id = :group_id AND (b.first_at, b.id) > (:edge, :id)
+  AND b.first_at < :until AND (b.last_at, b.id) >= (:since, :since_id) AND b.ingested_at > 0
+ORDER BY b.first_at, b.id LIMIT :limit;
 
 -- name: read_group_back : the same from the end
-SELECT b.last_at, b.first_at, b.id, b.ingested_at, b.bytes,
+SELECT b.last_at, b.id, b.ingested_at, b.bytes,
   CASE WHEN s.name >= :low AND s.name < :high THEN b.events END, s.name
 FROM logs_batch b JOIN logs_stream s ON s.group_id = b.group_id AND s.id = b.stream AND s.id > 0
-WHERE b.group_id = :group_id AND (b.last_at, b.first_at, b.id) < (:last, :first, :id)
-  AND b.last_at >= :since AND b.first_at < :until AND b.ingested_at > 0
-ORDER BY b.last_at DESC, b.first_at DESC, b.id DESC LIMIT :limit;
+WHERE b.group_id = :group_id AND (b.last_at, b.id) < (:edge, :id)
+  AND b.last_at >= :since AND (b.first_at, b.id) <= (:until, :until_id) AND b.ingested_at > 0
+ORDER BY b.last_at DESC, b.id DESC LIMIT :limit;
 
 -- name: oldest_batches : of a group; what ends before `before`, after what was deleted already
-SELECT last_at, first_at, id FROM logs_batch
+SELECT last_at, id FROM logs_batch
 WHERE group_id = :group_id AND last_at >= :after AND last_at < :before AND ingested_at > 0
-ORDER BY last_at, first_at, id LIMIT :limit;
+ORDER BY last_at, id LIMIT :limit;
 
 -- name: delete_batches : up to the last of those; what they held leaves their streams' counts
 DELETE FROM logs_batch
-WHERE group_id = :group_id AND last_at >= :after AND (last_at, first_at, id) <= (:last, :first, :id)
+WHERE group_id = :group_id AND last_at >= :after AND (last_at, id) <= (:last, :id)
   AND ingested_at > 0
 RETURNING stream, bytes;
 
@@ -126,12 +126,12 @@ RETURNING stream, bytes;
 UPDATE logs_stream SET stored_bytes = stored_bytes - :bytes WHERE group_id = :group_id AND id = :id AND id > 0;
 
 -- name: batches_of_stream : of one that is gone
-SELECT first_at, last_at, id FROM logs_batch
-WHERE group_id = :group_id AND stream = :stream AND first_at >= :after ORDER BY first_at, last_at, id LIMIT :limit;
+SELECT first_at, id FROM logs_batch
+WHERE group_id = :group_id AND stream = :stream AND first_at >= :after ORDER BY first_at, id LIMIT :limit;
 
 -- name: delete_batches_of_stream
 DELETE FROM logs_batch
-WHERE group_id = :group_id AND stream = :stream AND first_at >= :after AND (first_at, last_at, id) <= (:first, :last, :id);
+WHERE group_id = :group_id AND stream = :stream AND first_at >= :after AND (first_at, id) <= (:first, :id);
 
 -- name: streams_of_group : some of one that is gone
 SELECT name FROM logs_stream WHERE group_id = :group_id ORDER BY name LIMIT :limit;

@@ -6,7 +6,7 @@ read yet begins after it. Where one stands is a gap between events (``rules/page
 written meanwhile falls on one side of it or the other, and is seen once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from waypost.services.logs.limits import (
@@ -14,22 +14,16 @@ from waypost.services.logs.limits import (
     READ_BYTES_MAX,
     READ_ROWS,
     ROW_SPAN_MS_MAX,
+    SCANNED_EVENT_BYTES,
     SCANNED_EVENTS_MAX,
     SCANNED_ROWS_MAX,
 )
 from waypost.services.logs.queries import Q
 from waypost.services.logs.rules.names import EVERY, Range
-from waypost.services.logs.rules.pages import BEGINNING, Place
+from waypost.services.logs.rules.pages import BEGINNING, LAST_ROW, NEVER_MS, Place
+from waypost.services.logs.rules.patterns import Pattern
 from waypost.services.logs.rules.rows import size_of, unpack
 from waypost.store.store import Row, Tx
-
-NEVER_MS = 99_999_999_999_999
-"""After every event: fourteen digits, as tokens have them."""
-_LAST_ID = (1 << 63) - 1
-
-
-Accept = Callable[[str], bool]
-"""Whether a message is wanted."""
 
 
 class Found(NamedTuple):
@@ -73,24 +67,24 @@ class Source:
         self._group = group
         self._stream = stream
         self._names = names
-        self._after: tuple[int, int, int] | None = None
+        self._after: tuple[int, int] | None = None
         self._limit, self._limit_max = READ_ROWS
-        self.horizon_ms: int | None = None
-        """Unread rows begin (backward: end) there or beyond; None: nothing was read yet."""
+        self.horizon: Place | None = None
+        """No event of an unread row lies before it (backward: behind it); None: nothing was read yet."""
         self.ended = False
 
     def read(self, tx: Tx, place: Place, span: Span, *, forward: bool) -> list[Row]:
-        """The next rows: edge, other edge, id, ingestion, bytes, events or None, name of the stream."""
-        if self._after is None:
-            # No event before the place is in a row that began more than a row's span before it.
-            first = (max(place.at_ms, span.since_ms) - ROW_SPAN_MS_MAX - 1, _LAST_ID, _LAST_ID)
-            last = (min(place.at_ms, span.until_ms) + ROW_SPAN_MS_MAX + 1, 0, 0)
-            self._after = first if forward else last
-        since = max(place.at_ms, span.since_ms) if forward else span.since_ms
-        until = span.until_ms if forward else min(place.at_ms + 1, span.until_ms)
-        edge, other, row = self._after
-        bounds = {"group_id": self._group, "id": row, "since": since, "until": until, "limit": self._limit}
-        bounds |= {"first": edge, "last": other} if forward else {"last": edge, "first": other}
+        """The next rows: first (backward: last) event, id, ingestion, bytes, events or None, name of the stream."""
+        # No event beyond the place is in a row that began more than a row's span before it.
+        if forward:
+            since, row = max(Place(span.since_ms, 0, 0), place)[:2]
+            edge = self._after or (since - ROW_SPAN_MS_MAX - 1, LAST_ROW)
+            bounds = {"since": since, "since_id": row, "until": span.until_ms}
+        else:
+            until, row = min(Place(span.until_ms - 1, LAST_ROW, 0), place)[:2]
+            edge = self._after or (until + ROW_SPAN_MS_MAX + 1, 0)
+            bounds = {"since": span.since_ms, "until": until, "until_id": row}
+        bounds |= {"group_id": self._group, "edge": edge[0], "id": edge[1], "limit": self._limit}
         if self._stream is None:
             query = Q.read_group if forward else Q.read_group_back
             rows = tx.all(query, low=self._names.low, high=self._names.high, **bounds)
@@ -100,9 +94,10 @@ class Source:
         if len(rows) < self._limit:
             self.ended = True
         if rows:
-            self._after = rows[-1][:3]
-            self.horizon_ms = rows[-1][0]
-            largest = max(1, sum(found[4] for found in rows) // len(rows))
+            at_ms, row = self._after = rows[-1][:2]
+            # The next row is behind this one by these two, and so are its events.
+            self.horizon = Place(at_ms, row + forward, 0)
+            largest = max(1, sum(found[3] for found in rows) // len(rows))
             self._limit = max(1, min(self._limit * 2, self._limit_max, READ_BYTES_MAX // largest))
         return rows
 
@@ -110,9 +105,10 @@ class Source:
 class _Reader:
     """One read: what is wanted, what was read ahead, and what came out."""
 
-    def __init__(self, span: Span, place: Place, wanted: int, accept: Accept | None, *, forward: bool) -> None:
+    def __init__(self, span: Span, place: Place, wanted: int, pattern: Pattern | None, *, forward: bool) -> None:
         self._span = span
-        self._accept = accept
+        self._pattern = pattern
+        self._weight = 1 if pattern is None else pattern.weight
         self._wanted = wanted
         self._forward = forward
         self._ahead: list[Found] = []
@@ -124,26 +120,26 @@ class _Reader:
     def take(self, rows: Sequence[Row]) -> None:
         """Read rows ahead."""
         self._rows += len(rows)
-        (since_ms, until_ms), place, forward, accept = self._span, self.place, self._forward, self._accept
-        for _, _, row, ingested_ms, _, packed, stream in rows:
+        (since_ms, until_ms), place, forward, pattern = self._span, self.place, self._forward, self._pattern
+        for _, row, ingested_ms, size, packed, stream in rows:
             if packed is None:
                 continue
             times, messages = unpack(packed)
-            self._scanned += len(times)
+            self._scanned += (len(times) + size // SCANNED_EVENT_BYTES) * self._weight
             self._ahead += [
                 Found(at_ms, row, number, message, ingested_ms, stream)
                 for number, (at_ms, message) in enumerate(zip(times, messages, strict=True))
                 if since_ms <= at_ms < until_ms
                 and ((at_ms, row, number) >= place) == forward
-                and (accept is None or accept(message))
+                and (pattern is None or pattern.match(message) is not None)
             ]
         self._ahead.sort(reverse=not forward)
 
-    def give(self, horizon_ms: int | None) -> None:
+    def give(self, horizon: Place | None) -> None:
         """Give out what comes before every unread row, as far as the page goes."""
         given = 0
         for event in self._ahead:
-            if horizon_ms is not None and (event.at_ms >= horizon_ms if self._forward else event.at_ms <= horizon_ms):
+            if horizon is not None and (event.place < horizon) != self._forward:
                 break
             size = size_of(event.message)
             if len(self.events) == self._wanted or (self.events and self._bytes + size > EVENTS_PAGE_BYTES_MAX):
@@ -154,13 +150,9 @@ class _Reader:
             given += 1
             self.place = event.place._replace(number=event.number + 1) if self._forward else event.place
         del self._ahead[:given]
-        if not self.full and not self._ahead and horizon_ms is not None:
-            self._pass(horizon_ms)
-
-    def _pass(self, horizon_ms: int) -> None:
-        """Nothing lies between the last event and the rows that are not read yet."""
-        there = Place(horizon_ms, 0, 0) if self._forward else Place(horizon_ms + 1, 0, 0)
-        self.place = max(self.place, there) if self._forward else min(self.place, there)
+        if not self.full and not self._ahead and horizon is not None:
+            # Nothing lies between the last event and the rows that are not read yet.
+            self.place = max(self.place, horizon) if self._forward else min(self.place, horizon)
 
     @property
     def tired(self) -> bool:
@@ -170,22 +162,22 @@ class _Reader:
 
 def read(
     tx: Tx, sources: Sequence[Source], span: Span, place: Place, wanted: int, *,
-    forward: bool, accept: Accept | None = None,
+    forward: bool, pattern: Pattern | None = None,
 ) -> Page:  # fmt: skip
-    """A page of events: those after ``place``, or backward those before it, that ``accept`` takes."""
-    reader = _Reader(span, place, wanted, accept, forward=forward)
+    """A page of events: those after ``place``, or backward those before it, that ``pattern`` takes."""
+    reader = _Reader(span, place, wanted, pattern, forward=forward)
     while True:
         unread = [source for source in sources if not source.ended]
-        first = next((source for source in unread if source.horizon_ms is None), None)
+        first = next((source for source in unread if source.horizon is None), None)
         if first is None:
-            edges = [source.horizon_ms for source in unread if source.horizon_ms is not None]
-            horizon_ms = (min(edges) if forward else max(edges)) if edges else None
-            reader.give(horizon_ms)
+            edges = [source.horizon for source in unread if source.horizon is not None]
+            horizon = (min(edges) if forward else max(edges)) if edges else None
+            reader.give(horizon)
             if reader.full or not unread:
                 return Page(reader.events, reader.place, ended=not reader.full)
             if reader.tired and reader.place != place:
                 return Page(reader.events, reader.place, ended=False)
-            first = next(source for source in unread if source.horizon_ms == horizon_ms)
+            first = next(source for source in unread if source.horizon == horizon)
         reader.take(first.read(tx, place, span, forward=forward))
 
 

@@ -43,14 +43,14 @@ CREATE TABLE logs_batch (
   ingested_at BIGINT NOT NULL,
   bytes BIGINT NOT NULL,         -- as AWS counts them: messages in UTF-8 and 26 for each event
   events {blob} NOT NULL,        -- services/logs/rules/rows.py
-  PRIMARY KEY (group_id, stream, first_at, last_at, id)
+  PRIMARY KEY (group_id, stream, first_at, id, last_at)
 );
-{sqlite} CREATE INDEX logs_batch_stream_end ON logs_batch (group_id, stream, last_at, first_at, id);
-{postgres} CREATE INDEX logs_batch_stream_end ON logs_batch (group_id, stream, last_at, first_at, id) WHERE bytes > 0;
-{sqlite} CREATE INDEX logs_batch_begin ON logs_batch (group_id, first_at, last_at, id);
-{sqlite} CREATE INDEX logs_batch_end ON logs_batch (group_id, last_at, first_at, id);
-{postgres} CREATE INDEX logs_batch_begin ON logs_batch (group_id, first_at, last_at, id) WHERE ingested_at > 0;
-{postgres} CREATE INDEX logs_batch_end ON logs_batch (group_id, last_at, first_at, id) WHERE ingested_at > 0;
+{sqlite} CREATE INDEX logs_batch_stream_end ON logs_batch (group_id, stream, last_at, id, first_at);
+{postgres} CREATE INDEX logs_batch_stream_end ON logs_batch (group_id, stream, last_at, id, first_at) WHERE bytes > 0;
+{sqlite} CREATE INDEX logs_batch_begin ON logs_batch (group_id, first_at, id, last_at);
+{sqlite} CREATE INDEX logs_batch_end ON logs_batch (group_id, last_at, id, first_at);
+{postgres} CREATE INDEX logs_batch_begin ON logs_batch (group_id, first_at, id, last_at) WHERE ingested_at > 0;
+{postgres} CREATE INDEX logs_batch_end ON logs_batch (group_id, last_at, id, first_at) WHERE ingested_at > 0;
 
 -- Resource policies, which let other services write. They are kept and shown; nothing is decided by them yet.
 CREATE TABLE logs_policy (

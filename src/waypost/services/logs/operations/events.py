@@ -7,10 +7,10 @@ from waypost.services.logs import errors, groups, intake, reading
 from waypost.services.logs.limits import EVENTS_PAGE_MAX, STREAMS_APART_MAX
 from waypost.services.logs.operations.streams import sequence_token
 from waypost.services.logs.queries import Q
-from waypost.services.logs.reading import NEVER_MS, Source, Span
+from waypost.services.logs.reading import Source, Span
 from waypost.services.logs.rules import names, pages
 from waypost.services.logs.rules.intake import check_batch
-from waypost.services.logs.rules.pages import Place
+from waypost.services.logs.rules.pages import NEVER_MS, Place
 from waypost.services.logs.rules.retention import oldest_kept_ms
 from waypost.store.store import Tx
 
@@ -102,13 +102,13 @@ def filter_log_events(tx: Tx, ctx: Context, request: Params) -> Params:
     about = f"events:{group.id}:{_digest(request)}"
     token = pages.read(request.get("nextToken"), about, ctx.now_ms, bool, int, int, int)
     if token is not None:
-        forward, place = token[0], Place(*token[1:])
+        forward, place = token[0], pages.checked(Place(*token[1:]))
     else:
         place = reading.start(span, forward=forward)
     sources = _sources(tx, group.id, request)
     page = reading.read(
         tx, sources, span, place, request.get("limit") or EVENTS_PAGE_MAX, forward=forward,
-        accept=None if pattern.takes_all else lambda message: pattern.match(message) is not None,
+        pattern=None if pattern.takes_all else pattern,
     )  # fmt: skip
     answer: Params = {
         "events": [

@@ -5,9 +5,8 @@ from waypost.services.logs import errors, groups
 from waypost.services.logs.jobs import schedule_clear_stream
 from waypost.services.logs.limits import PAGE_DEFAULT
 from waypost.services.logs.queries import Q
-from waypost.services.logs.reading import NEVER_MS
 from waypost.services.logs.rules import names, pages
-from waypost.services.logs.rules.pages import Place, event_id
+from waypost.services.logs.rules.pages import NEVER_MS, Place, event_id
 from waypost.store.store import Row, Tx
 
 

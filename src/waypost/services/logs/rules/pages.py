@@ -20,6 +20,10 @@ class Place(NamedTuple):
 
 
 BEGINNING = Place(0, 0, 0)
+NEVER_MS = 99_999_999_999_999
+"""After every event: fourteen digits, as tokens have them."""
+LAST_ROW = (1 << 63) - 1
+"""Greater than the id of every row."""
 _STREAM_TOKEN = re.compile(r"(?P<way>[fb])/3(?P<at>\d{14})(?P<row>\d{19})(?P<number>\d{22})/s", re.ASCII)
 
 
@@ -38,7 +42,14 @@ def read_stream_token(token: str) -> tuple[Place, bool]:
     found = _STREAM_TOKEN.fullmatch(token)
     if found is None:
         raise errors.invalid_token()
-    return Place(int(found["at"]), int(found["row"]), int(found["number"])), found["way"] == "f"
+    return checked(Place(int(found["at"]), int(found["row"]), int(found["number"]))), found["way"] == "f"
+
+
+def checked(place: Place) -> Place:
+    """A place that a client handed back. Raises ``AwsError`` where there can be none."""
+    if not 0 <= place.at_ms <= NEVER_MS or not 0 <= place.row <= LAST_ROW or place.number < 0:
+        raise errors.invalid_token()
+    return place
 
 
 class _Token(msgspec.Struct, array_like=True):

@@ -18,6 +18,8 @@ class Pattern(Protocol):
     """Whether it names space-delimited fields."""
     regexes: int
     """How many regular expressions it has."""
+    weight: int
+    """How much longer a message takes than one that is searched for words."""
 
     def match(self, message: str) -> dict[str, str] | None:
         """What it extracts from a message that it takes; None of any other."""

@@ -62,6 +62,7 @@ class Documents:
         self._condition = condition
         self._selectors = selectors
         self.regexes = regexes
+        self.weight = 2 + 6 * regexes
 
     def match(self, message: str) -> dict[str, str] | None:
         """The properties that the pattern speaks of, under its words for them."""

@@ -27,6 +27,7 @@ class Fields:
         self._before = before
         self._after = after
         self.regexes = regexes
+        self.weight = 6 + 6 * regexes
 
     def match(self, message: str) -> dict[str, str] | None:
         """Each field under its name, those of the ellipsis under their numbers."""

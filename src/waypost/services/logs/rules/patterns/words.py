@@ -16,6 +16,7 @@ class Words:
 
     is_of_fields = False
     regexes = 0
+    weight = 1
 
     def __init__(self, wanted: list[str], optional: list[str], excluded: list[str]) -> None:
         # AWS ignores optional terms beside others.
@@ -40,6 +41,7 @@ class Expression:
     is_of_fields = False
     takes_all = False
     regexes = 1
+    weight = 10
 
     def __init__(self, text: str) -> None:
         self._search = Regex(text).search
