@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from tests.runtimes.hosting import Host, HurriedClock, Watched, hosted
 
@@ -131,6 +132,73 @@ async def test_nothing_reserved_runs_nothing(host: Host):
             await host.invoke(spec, reserved=0)
     assert host.runtimes.environments == 0
     await host.invoke(spec)
+
+
+TYPED = "import os\ndef handler(event, context): return [os.environ['AWS_LAMBDA_INITIALIZATION_TYPE'], os.getpid()]"
+
+
+@hosted(clock=VirtualClock, idle_s=10)
+async def test_what_is_kept_stays_warm(host: Host):
+    clock = host.runtimes._clock
+    spec = host.python(TYPED, version="1")
+    await host.runtimes.keep(host.call(spec), 2)
+    assert host.runtimes.kept(spec.arn, "1") == (2, 2, "")
+    kind, pid = json.loads((await host.invoke(spec)).payload)
+    assert kind == "provisioned-concurrency"
+    clock.advance(1_000_000)
+    assert host.runtimes.environments == 2
+    assert json.loads((await host.invoke(spec)).payload) == [kind, pid]
+    # Fewer: what is too much goes when it has been idle for long enough; none: all of it.
+    await host.runtimes.keep(host.call(spec), 1)
+    await host.invoke(spec)
+    clock.advance(1_000_000)
+    assert host.runtimes.environments == 1
+    await host.runtimes.keep(host.call(spec), 0)
+    clock.advance(1_000_000)
+    assert host.runtimes.environments == 0
+    assert host.runtimes.kept(spec.arn, spec.version) == (0, 0, "")
+
+
+@hosted()
+async def test_what_is_kept_is_replaced_when_it_dies_and_goes_on_with_new_credentials(host: Host):
+    text = "import os\ndef handler(event, context):\n    if event: os._exit(1)\n    return os.getpid()"
+    spec = host.python(text, version="1")
+    await host.runtimes.keep(host.call(spec), 1)
+    first = json.loads((await host.invoke(spec)).payload)
+    assert (await host.invoke(spec, b"1")).function_error
+    assert host.runtimes.environments == 1, "another one is on its way"
+    second = json.loads((await host.invoke(spec)).payload)
+    assert second != first
+    renewed = msgspec.structs.replace(spec, revision="two")
+    assert json.loads((await host.invoke(renewed)).payload) != second
+    assert host.runtimes.kept(spec.arn, "1") == (1, 1, "")
+    host.runtimes.retire(spec.arn, "1")
+    assert host.runtimes.environments == 0
+
+
+@hosted(environments_max=2)
+async def test_what_is_kept_makes_no_room_for_others(host: Host):
+    kept, other = host.python(TYPED, version="1"), host.python(TYPED, name="other")
+    await host.runtimes.keep(host.call(kept), 1)
+    for name in ("other", "third"):
+        kind, _ = json.loads((await host.invoke(host.python(TYPED, name=name))).payload)
+        assert kind == "on-demand"
+    assert host.runtimes.kept(kept.arn, "1") == (1, 1, "")
+    more = msgspec.structs.replace(other, version="2")
+    await host.runtimes.keep(host.call(more), 2)
+    assert "environments of this host are busy" in host.runtimes.kept(other.arn, "2")[2]
+
+
+@hosted()
+async def test_what_cannot_start_cannot_be_kept(host: Host):
+    spec = host.python("raise ValueError('no')", version="1")
+    await host.runtimes.keep(host.call(spec), 2)
+    assert host.runtimes.kept(spec.arn, "1") == (2, 0, "FUNCTION_ERROR_INIT_FAILURE")
+    missing = host.python(TYPED, version="1", runtime="python3.1", name="missing")
+    await host.runtimes.keep(host.call(missing), 1)
+    assert "python3.1" in host.runtimes.kept(missing.arn, "1")[2]
+    await host.runtimes.close(10)
+    assert len(host.streams) == 2, "nobody tries again and again"
 
 
 @hosted(environments_max=2)

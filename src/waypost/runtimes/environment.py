@@ -113,6 +113,8 @@ class Environment:
         self.state = State.STARTING
         self.first: Invocation | None = None
         """The invocation on whose time it started, where there was one."""
+        self.provisioned = False
+        """Whether it was started to be kept warm."""
         self.idle_since_ms = 0
         self.init_timed_out = False
         self._place = place
@@ -157,7 +159,8 @@ class Environment:
                 launch.command,
                 environment=variables(
                     self.spec, call, launch, code=code, home=home, api=self._api.address, stream=self._stream
-                ),
+                )
+                | (_PROVISIONED if self.provisioned else {}),
                 folder=code,
                 limits=Limits(launch.data_bytes, self.spec.ephemeral_mb * 1024 * 1024),
                 output=self._written,
@@ -461,6 +464,7 @@ class Environment:
                 log.exception("cannot keep %d log lines of %s", len(lines), self.spec.arn)
 
 
+_PROVISIONED = {"AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency"}
 _TOO_LARGE = Ending.error(documents.response_too_large(), "error", "Function.ResponseSizeTooLarge")
 
 

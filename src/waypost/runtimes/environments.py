@@ -26,6 +26,9 @@ from waypost.runtimes.process import DeadManSwitch, raise_open_files
 
 log = logging.getLogger(__name__)
 
+INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"
+"""AWS's word for a version of which no environment can be kept, because its start fails."""
+
 
 class Fleet:
     """The environments of one revision of one function version, and the calls that wait for one."""
@@ -50,9 +53,25 @@ class Fleet:
         return self.busy + len(self.waiting)
 
     @property
+    def size(self) -> int:
+        """Environments that there are or will be."""
+        return len(self.idle) + self.busy + self.starting + self.queued
+
+    @property
     def empty(self) -> bool:
         """Nothing runs, nothing waits."""
         return not (self.idle or self.waiting or self.queued or self.starting or self.busy)
+
+
+class Kept:
+    """What is kept warm of one version of a function: AWS's provisioned concurrency."""
+
+    def __init__(self, call: FunctionCall, count: int) -> None:
+        self.call = call
+        """With whose credentials environments start."""
+        self.count = count
+        self.failure = ""
+        """Why there are fewer; nothing more is started until somebody asks anew."""
 
 
 class Runtimes:
@@ -84,6 +103,8 @@ class Runtimes:
         self._fleets: dict[tuple[str, str, str], Fleet] = {}
         self._current: dict[tuple[str, str], str] = {}
         """The revision last seen of each function version."""
+        self._kept: dict[tuple[str, str], Kept] = {}
+        """What is kept warm, by function and version."""
         self._live: dict[Environment, Fleet] = {}
         """All environments that are starting, idle or busy."""
         self._idle: dict[Environment, None] = {}
@@ -100,7 +121,7 @@ class Runtimes:
         self._opened = False
         self._closing = False
         self._changed = asyncio.Event()
-        """Set when an environment has become free or is gone."""
+        """Set when an environment has become ready or free, or is gone."""
 
     # --- counters
 
@@ -143,6 +164,7 @@ class Runtimes:
                 raise FunctionThrottled("the server is stopping")
             fleet = self._fleet(spec)
         self._check_limits(fleet, call)
+        self._follow(call)
         invocation = Invocation(call, asyncio.get_running_loop().create_future())
         if fleet.idle:
             self._run(fleet.idle[-1], invocation)
@@ -205,6 +227,7 @@ class Runtimes:
         """Let a call wait for the next environment; start another unless enough of them are on their way."""
         if fleet.queued + fleet.starting <= len(fleet.waiting):
             if not self._make_room():
+                self._forget_empty(fleet)
                 raise FunctionThrottled(f"all {self._environments_max} function environments of this host are busy")
             fleet.queued += 1
             self._queue.append(fleet)
@@ -214,7 +237,7 @@ class Runtimes:
     def _make_room(self) -> bool:
         """Whether another environment may start: if need be, in place of the one that was idle for longest."""
         if self.environments >= self._environments_max:
-            oldest = next(iter(self._idle), None)
+            oldest = next((found for found in self._idle if not self._is_kept(found)), None)
             if oldest is None:
                 return False
             self._drop(oldest)
@@ -226,17 +249,20 @@ class Runtimes:
         while self._queue and self._starting < self._starts_max:
             fleet = self._queue.popleft()
             fleet.queued -= 1
+            kept = self._kept_of(fleet)
             # An environment that became free in the meantime may have taken the call.
-            if fleet.starting < len(fleet.waiting):
+            if fleet.starting < len(fleet.waiting) or (kept is not None and fleet.size < kept.count):
                 self._starting += 1
                 fleet.starting += 1
-                self._start(fleet, fleet.waiting[0].call, None)
+                call = fleet.waiting[0].call if fleet.waiting or kept is None else kept.call
+                self._start(fleet, call, None)
             else:
                 self._forget_empty(fleet)
 
     def _start(self, fleet: Fleet, call: FunctionCall, first: Invocation | None) -> None:
         environment = Environment(fleet.spec, self._place, self)
         environment.first = first
+        environment.provisioned = self._kept_of(fleet) is not None
         self._live[environment] = fleet
         self._processes.add(environment)
         task = asyncio.ensure_future(self._launch(environment, call))
@@ -270,6 +296,8 @@ class Runtimes:
         invocation = environment.first or self._next_waiting(environment)
         if invocation is not None and not invocation.outcome.done():
             invocation.outcome.set_exception(error)
+        elif invocation is None:
+            self._not_kept(environment, str(error))
         self._leave(environment)
 
     def _next_waiting(self, environment: Environment) -> Invocation | None:
@@ -294,6 +322,7 @@ class Runtimes:
         self._starting -= 1
         self._offer(environment, fleet)
         self._start_queued()
+        self._changed.set()
 
     def free(self, environment: Environment) -> None:
         """Done with a call: take the next."""
@@ -325,6 +354,8 @@ class Runtimes:
                 self._start(fleet, invocation.call, invocation)
             elif invocation is not None:
                 environment.fail(invocation)
+            else:
+                self._not_kept(environment, INIT_FAILURE)
         self._leave(environment)
 
     def ended(self, environment: Environment) -> None:
@@ -337,6 +368,7 @@ class Runtimes:
             fleet.busy -= 1
         del self._live[environment]
         self._forget_empty(fleet)
+        self._top_up((fleet.spec.arn, fleet.spec.version))
         self._changed.set()
 
     def gone(self, environment: Environment) -> None:
@@ -370,21 +402,99 @@ class Runtimes:
         """End what has been idle for too long; set the alarm for the next."""
         self._alarm = None
         now_ms = self._clock.now_ms()
-        while self._idle:
-            oldest = next(iter(self._idle))
+        for oldest in list(self._idle):
             end_ms = oldest.idle_since_ms + self._idle_ms
             if end_ms > now_ms:
                 self._alarm = self._clock.call_at(end_ms, self._reap)
                 return
-            self._drop(oldest)
+            if not self._is_kept(oldest):
+                self._drop(oldest)
+
+    # --- what is kept warm
+
+    async def keep(self, call: FunctionCall, count: int) -> None:
+        """Keep so many environments of a version started, whether anybody calls or not; 0: no more than are called.
+
+        ``call`` gives the credentials of those that start. Returns once they are ready, or once it is clear that they
+        will not be; ``kept`` tells.
+        """
+        key = (call.spec.arn, call.spec.version)
+        if not count:
+            if self._kept.pop(key, None) is not None and self._alarm is None:
+                self._reap()
+            return
+        kept = self._kept[key] = Kept(call, count)
+        try:
+            await self._prepare(call.spec)
+        except (CodeRefused, RuntimeMissing) as missing:
+            kept.failure = str(missing)
+        self._top_up(key)
+        while self._kept.get(key) is kept and not kept.failure and not self._closing:
+            if self.kept(*key)[1] == count:
+                break
+            self._changed.clear()
+            await self._changed.wait()
+
+    def kept(self, arn: str, version: str) -> tuple[int, int, str]:
+        """How many environments of a version are to be kept, how many of them are ready, and why not more."""
+        kept = self._kept.get((arn, version))
+        if kept is None:
+            return 0, 0, ""
+        fleet = self._fleets.get((arn, version, kept.call.spec.revision))
+        ready = 0 if fleet is None else len(fleet.idle) + fleet.busy
+        return kept.count, min(ready, kept.count), kept.failure
+
+    def _top_up(self, key: tuple[str, str]) -> None:
+        """Start what is missing of a version that is kept."""
+        kept = self._kept.get(key)
+        if kept is None or kept.failure or self._closing:
+            return
+        fleet = self._fleet(kept.call.spec)
+        while fleet.size < kept.count:
+            if not self._make_room():
+                kept.failure = f"all {self._environments_max} function environments of this host are busy"
+                break
+            fleet.queued += 1
+            self._queue.append(fleet)
+        self._start_queued()
+        self._forget_empty(fleet)
+
+    def _follow(self, call: FunctionCall) -> None:
+        """What is kept goes on with the credentials of the newest call."""
+        key = (call.spec.arn, call.spec.version)
+        kept = self._kept.get(key)
+        if kept is not None and kept.call.spec.revision != call.spec.revision:
+            self._kept[key] = Kept(call, kept.count)
+            self._top_up(key)
+
+    def _kept_of(self, fleet: Fleet) -> Kept | None:
+        """What is kept of a fleet's version, unless the fleet is an older one."""
+        kept = self._kept.get((fleet.spec.arn, fleet.spec.version))
+        return kept if kept is not None and kept.call.spec.revision == fleet.spec.revision else None
+
+    def _is_kept(self, environment: Environment) -> bool:
+        """Whether one less would be too few."""
+        fleet = self._live[environment]
+        kept = self._kept_of(fleet)
+        return kept is not None and not fleet.retired and fleet.size <= kept.count
+
+    def _not_kept(self, environment: Environment, failure: str) -> None:
+        kept = self._kept_of(self._live[environment])
+        if kept is not None:
+            kept.failure = failure
+            self._changed.set()
 
     def retire(self, arn: str, version: str | None = None) -> None:
         """Forget the environments of a function, or of one version: idle ones end now, busy ones when they are done."""
+        for kept in [kept for kept in self._kept if kept[0] == arn and version in (None, kept[1])]:
+            del self._kept[kept]
+        self._changed.set()
         for fleet in [fleet for key, fleet in self._fleets.items() if key[0] == arn and version in (None, key[1])]:
             self._retire(fleet)
 
     def retire_all(self) -> None:
         """Forget all environments."""
+        self._kept.clear()
         for fleet in list(self._fleets.values()):
             self._retire(fleet)
 
@@ -404,6 +514,7 @@ class Runtimes:
     async def close(self, grace_s: float) -> None:
         """Take no more calls; give those under way ``grace_s`` to end, then end everything."""
         self._closing = True
+        self._changed.set()
         for environment in list(self._idle):
             self._drop(environment)
         await self._until(lambda: not self.busy, grace_s)
