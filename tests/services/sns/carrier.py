@@ -5,6 +5,7 @@ import itertools
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from tests.stores import AnyStore, new_store, sql
 
@@ -58,11 +59,11 @@ class Carrier:
         return {"StatusCode": 202}
 
     async def __call__(self, operation: str, /, *, account: str = ACCOUNT, **request: Any) -> Any:
-        """An operation as a client calls it."""
+        """An operation as a client calls it that signs nothing."""
         service = sqs.SERVICE if operation in sqs.SERVICE.operations and operation not in _SHARED else sns.SERVICE
         if not operation.startswith("waypost:"):
             self.registry.router.operation(service.model, operation).check(request)
-        ctx = self.engine.context(account, REGION)
+        ctx = msgspec.structs.replace(self.engine.context(account, REGION), wire="query")
         return await self.engine.execute(service.operations[operation], ctx, request)
 
     async def refused(self, operation: str, /, **request: Any) -> AwsError:
