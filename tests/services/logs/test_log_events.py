@@ -167,6 +167,43 @@ def test_a_page_that_is_read_while_others_write_misses_and_repeats_nothing(world
     assert len({event["eventId"] for event in page["events"] + rest["events"]}) == 7
 
 
+@pytest.mark.parametrize("forward", [True, False])
+def test_pages_between_which_others_write_are_in_order_and_miss_nothing(
+    world: World, forward: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("waypost.services.logs.reading.SCANNED_EVENTS_MAX", 12)
+    monkeypatch.setattr("waypost.services.logs.reading.READ_ROWS", (1, 4))
+    drawn = random.Random(11)
+    world.group("g", "a", "b")
+    written: list[str] = []
+
+    def write(count: int) -> None:
+        for _ in range(count):
+            times = sorted(drawn.randrange(0, 90_000, 500) for _ in range(drawn.randrange(1, 5)))
+            words = [f"{'xy'[drawn.randrange(2)]}{len(written) + place}" for place in range(len(times))]
+            world.put(*zip(times, words, strict=True), stream=drawn.choice("ab"))
+            written.extend(words)
+
+    write(40)
+    before = {word for word in written if word.startswith("x")}
+    asked: dict[str, Any] = {
+        "logGroupName": "g", "filterPattern": "x", "startFromHead": forward, "startTime": NOW_MS, "limit": 5,
+    }  # fmt: skip
+    found: list[Any] = []
+    token: dict[str, str] = {}
+    while True:
+        page = world("FilterLogEvents", **asked, **token)
+        found += page["events"]
+        if "nextToken" not in page:
+            break
+        token = {"nextToken": page["nextToken"]}
+        if len(written) < 400:
+            write(1)
+    ids = [event["eventId"] for event in found]
+    assert ids == sorted(set(ids), reverse=not forward)
+    assert before <= {event["message"] for event in found} <= {word for word in written if word.startswith("x")}
+
+
 def test_a_search_answers_with_stream_and_id(world: World):
     world.group("g", "s")
     world.put((0, "x"))
