@@ -1,10 +1,12 @@
 """Two nodes on one PostgreSQL and the lanes of a fair queue: what one changes while the other is on its way."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
+from tests.services.sqs.test_sqs_fairness_model import SMALL
 from tests.store.racing import only, race, race_work
 from tests.store.test_races_sqs import work
 from tests.store.two_nodes import ACCOUNT, REGION, Node, World, bodies
@@ -172,3 +174,62 @@ async def test_what_is_received_is_not_moved_from_under_its_receiver(world: Worl
     for message in messages:
         only(await there.call("sqs", "DeleteMessage", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"]))
     assert sql(here.store, "SELECT storage FROM sqs_message") == [(lane,)]
+
+
+class Traffic:
+    """Senders and receivers on both nodes."""
+
+    def __init__(self, world: World, url: str) -> None:
+        self.world = world
+        self.url = url
+        self.sent: list[str] = []
+        self.got: list[str] = []
+        self.lanes: set[tuple[Lane, ...]] = set()
+        self.sending = True
+
+    async def send(self, name: str) -> None:
+        node = next(self.world.turn)
+        for number in range(60):
+            group = "ab"[number // 20 % 2] if number % 5 else f"{name}{number}"
+            body = f"{name} {number}"
+            request = {"QueueUrl": self.url, "MessageBody": body, "MessageGroupId": group}
+            only(await node.call("sqs", "SendMessage", **request))
+            self.sent.append(body)
+
+    async def send_all(self, names: str) -> None:
+        await asyncio.gather(*map(self.send, names))
+        self.sending = False
+
+    async def receive(self) -> None:
+        """Receive and delete, each on another node, until there is nothing."""
+        last = False
+        while not last:
+            over = not self.sending
+            request = {"QueueUrl": self.url, "MaxNumberOfMessages": 3}
+            messages = only(await next(self.world.turn).call("sqs", "ReceiveMessage", **request)).get("Messages", [])
+            for message in messages:
+                self.got.append(message["Body"])
+                handle = message["ReceiptHandle"]
+                only(await next(self.world.turn).call("sqs", "DeleteMessage", QueueUrl=self.url, ReceiptHandle=handle))
+            last = over and not messages
+
+    async def sort(self) -> None:
+        while self.sending:
+            await work(self.world, 0)
+            self.lanes.add(lanes(self.world))
+
+
+async def test_nothing_is_lost_or_doubled_while_lanes_come_and_go(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both nodes send, receive, delete and sort at once, and judge with every receive."""
+    for name, value in SMALL.items():
+        monkeypatch.setattr(name, value)
+    url = await world.queue(VisibilityTimeout="600")
+    traffic = Traffic(world, url)
+    await asyncio.gather(traffic.send_all("wxyz"), traffic.sort(), *(traffic.receive() for _ in range(4)))
+    await work(world, 20)
+    late = [*await receive_later(world.nodes[0], url, 20), *await receive_later(world.nodes[0], url, 40)]
+    assert sorted(traffic.got + [message["Body"] for message in late]) == sorted(traffic.sent)
+    assert sql(world.nodes[0].store, "SELECT COUNT(*) FROM sqs_message") == [(len(late),)]
+    assert len(traffic.lanes) > 1, "no lane was made"
