@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.services.sqs.world import START_MS, World, arn
+from tests.services.sqs.world import ACCOUNT, REGION, START_MS, World, arn
 from tests.stores import KINDS, sql
 
 from waypost.service import Park
 from waypost.services.sqs import lanes as fair
 from waypost.services.sqs import limits
+from waypost.services.sqs.queue import find
 from waypost.services.sqs.rules import fairness, receipt
 from waypost.services.sqs.rules.fairness import Lane, Past, Sample, noisy, remember
+from waypost.store.store import Tx
 
 QUIET = Past(0, {}, 0.0, {}, 0.0)
 
@@ -337,6 +339,38 @@ def test_a_lane_goes_with_the_last_message(world: World) -> None:
     assert world.count("sqs_message") == 0
     world.send(url, "quiet", MessageGroupId="quiet")
     assert world.bodies(url) == ["quiet"]
+
+
+def sort(tx: Tx, world: World, storage: int) -> None:
+    """Have what lies in a storage brought home."""
+    queue = find(tx, REGION, ACCOUNT, "q")
+    assert queue is not None
+    fair._schedule_sort(tx, world.context(), queue, storage, 0)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_message_of_a_lane_that_went_is_deleted(world: World, moved: bool) -> None:
+    """Two nodes can bring that about: one takes a lane away while the other receives what came to it late."""
+    url = world.queue(VisibilityTimeout="5")
+    make_noisy(world, url, waiting=20)
+    while messages := world.receive(url):
+        (last,) = messages[-1:]
+    world.send(url, "noisy " + "x" * limits.INLINE_BYTES_MAX, MessageGroupId="noisy")
+    (late,) = world.receive(url)
+    world.store.run(lambda tx: tx.memo.clear())
+    ((text,),) = sql(world.store, "SELECT lanes FROM sqs_queue")
+    sql(world.store, "UPDATE sqs_queue SET lanes = NULL RETURNING 1")
+    handles = [late["ReceiptHandle"], last["ReceiptHandle"]]
+    before = world.count("sqs_message")
+    if moved:
+        for lane in fairness.read_lanes(text):
+            world.store.run(lambda tx, storage=lane.storage: sort(tx, world, storage))
+        world.work()
+        assert len(storages(world)) == 1
+    for handle in handles:
+        world("DeleteMessage", QueueUrl=url, ReceiptHandle=handle)
+    assert world.count("sqs_message") == before - 2
+    assert world.count("sqs_body") == 0
 
 
 def test_what_comes_back_to_a_closed_lane_is_served_with_the_quiet(world: World) -> None:

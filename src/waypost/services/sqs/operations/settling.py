@@ -74,7 +74,8 @@ def _delete(tx: Tx, ctx: Context, queue: Queue, handle: str) -> None:
     if queue.fifo:
         _delete_received(tx, ctx, queue, handle, receive)
         return
-    for storage in _places(queue, receive):
+    # A lane may go though a message came to it late; what a purge left behind may be deleted as well.
+    for storage in _places(queue, receive) or (receive.storage, *queue.storages):
         if not receive.has_body_row:
             tx.send(Q.delete_message, id=receive.message, storage=storage)
         elif tx.run(Q.delete_message, id=receive.message, storage=storage):
@@ -83,7 +84,7 @@ def _delete(tx: Tx, ctx: Context, queue: Queue, handle: str) -> None:
 
 
 def _places(queue: Queue, receive: Receipt) -> tuple[int, ...]:
-    """Where a message may lie that was received: where its handle says, unless that was purged."""
+    """Where a message may lie that was received: where its handle says, unless the queue has that no longer."""
     if not receive.storage:
         return queue.storages
     return (receive.storage,) if receive.storage in queue.storages else ()
