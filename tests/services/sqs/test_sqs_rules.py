@@ -585,6 +585,20 @@ def test_policies_up_to_their_bounds():
 
 
 @pytest.mark.parametrize(
+    "operator",
+    [
+        "StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike",
+        "StringNotLike", "NumericEquals", "NumericLessThanEquals", "DateGreaterThan", "DateNotEquals", "Bool",
+        "BinaryEquals", "IpAddress", "NotIpAddress", "ArnEquals", "ArnNotLike", "Null", "bool",
+        "ForAllValues:StringLike", "ForAnyValue:ArnLikeIfExists",
+    ],
+)  # fmt: skip
+def test_conditions_are_those_of_iam(operator):
+    condition = {operator: {"aws:SourceArn": ["x"]}}
+    policy.check_policy(json.dumps({"Statement": [{**STATEMENT, "Condition": condition, "Sid": ""}] * 2}))
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"Effect": "allow"},

@@ -54,7 +54,8 @@ _PRINCIPAL_KINDS = frozenset(["AWS", "Service", "Federated", "CanonicalUser"])
 _ACTION = re.compile(r"\*|sqs:[A-Za-z*?]+", re.IGNORECASE)
 _OPERATOR = re.compile(
     r"(ForAllValues:|ForAnyValue:)?(Null|(String(Not)?(Equals(IgnoreCase)?|Like)|(Numeric|Date)((Not)?Equals|"
-    r"(LessThan|GreaterThan)(Equals)?)|Bool|BinaryEquals|(Not)?IpAddress|Arn(Not)?(Equals|Like))(IfExists)?)"
+    r"(LessThan|GreaterThan)(Equals)?)|Bool|BinaryEquals|(Not)?IpAddress|Arn(Not)?(Equals|Like))(IfExists)?)",
+    re.IGNORECASE,
 )
 """The condition operators of IAM's policy language."""
 
@@ -86,7 +87,7 @@ def check_policy(text: str) -> None:
         or not all(_is_statement(statement) for statement in statements)
     ):
         raise _malformed()
-    sids = [statement["Sid"] for statement in statements if "Sid" in statement]
+    sids = [statement["Sid"] for statement in statements if statement.get("Sid")]  # Terraform writes empty ones
     if len(set(sids)) < len(sids):
         raise _malformed()
     _check_bounds(statements)
