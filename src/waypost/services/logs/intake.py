@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 
-pattern_of: Callable[[str], Pattern] = lru_cache(maxsize=1_024)(compile_pattern)
+pattern_of: Callable[[str], Pattern] = lru_cache(maxsize=256)(compile_pattern)
 """A pattern by its text, compiled once. Raises ``AwsError``."""
 
 

@@ -9,7 +9,7 @@ Multi-byte characters match only what stands for any character, or a class that 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from waypost.services.logs import errors
@@ -22,10 +22,10 @@ _ESCAPED = _OPERATORS | _SYMBOLS
 _CLASSES = {"d": r"\d", "D": r"\D", "w": r"\w", "W": r"\W", "s": r"\s", "S": r"\S"}
 _STATES_MAX = 2_000
 """Places of one expression, repetitions unfolded."""
+_FEW = 8
+"""Characters of one set in a row that count for nothing."""
 _STEPS_MAX = 1_000_000
 """What ``re`` may take at worst."""
-_KNOWN_MAX = 2_000
-"""Steps from set to set that are remembered."""
 _REPEAT = re.compile(r"\{(\d{1,4})(,(\d{1,4})?)?\}", re.ASCII)
 
 
@@ -50,15 +50,27 @@ class Regex:
     def __init__(self, text: str) -> None:
         """Raises ``AwsError`` for what AWS does not support."""
         sequences = list(_Reader(text).sequences())
-        self._unbounded = max(sum(item.most is None for item in one.items) for one in sequences)
+        self._repeated = [
+            [item for item in one.items if item.most != item.least or item.least > _FEW] for one in sequences
+        ]
         self._quick = re.compile("|".join(_source(one) for one in sequences), re.ASCII | re.DOTALL)
         self._automaton = _Automaton(sequences)
 
     def search(self, text: str) -> bool:
         """Whether it is found in a text."""
-        if not self._unbounded or len(text) ** (self._unbounded + 1) <= _STEPS_MAX:
+        if self._steps(len(text)) <= _STEPS_MAX:
             return self._quick.search(text) is not None
         return self._automaton.search(text)
+
+    def _steps(self, length: int) -> int:
+        """What ``re`` may take at worst: each repetition tries every number of times, at every place of the text."""
+        worst = 0
+        for items in self._repeated:
+            steps = length
+            for item in items:
+                steps *= length if item.most is None else min(length, max(item.least, item.most - item.least + 1))
+            worst += steps
+        return worst
 
 
 def _source(sequence: _Sequence) -> str:
@@ -201,79 +213,76 @@ def _dashes(parts: list[str]) -> str:
     return "".join(written)
 
 
-class _State(NamedTuple):
-    accepts: Callable[[str], object]
-    repeats: bool
-    """Whether it may take the next character, too."""
-    optional: bool
-    """Whether it may be left out."""
-
-
 class _Automaton:
-    """All sequences side by side: bit n of a set is the place behind n characters' states."""
+    """All sequences side by side, as bits of numbers: bit n of ``places`` says that set n may take the next character.
+
+    The bit behind a sequence's last set is its end. Sets that may be left out stand in runs; whoever may be at one of a
+    run may be at all behind it, as far as the bit behind the run.
+    """
 
     def __init__(self, sequences: list[_Sequence]) -> None:
-        self._states: list[_State | None] = []
-        """None: the end of a sequence."""
+        self._sets: dict[str, int] = {}
+        """The bits of each set, by its source."""
+        self._repeats = self._optional = 0
         self._anywhere = self._beginning = self._found = self._found_at_end = 0
-        sets: dict[str, Callable[[str], object]] = {}
+        bit = 1
         for sequence in sequences:
-            first = 1 << len(self._states)
-            self._beginning |= first
+            self._beginning |= bit
             if not sequence.at_start:
-                self._anywhere |= first
+                self._anywhere |= bit
             for item in sequence.items:
-                accepts = sets.setdefault(item.source, re.compile(item.source, re.ASCII | re.DOTALL).match)
-                self._add(accepts, item)
-            end = 1 << len(self._states)
-            self._states.append(None)
+                bit = self._add(item, bit)
             if sequence.at_end:
-                self._found_at_end |= end
+                self._found_at_end |= bit
             else:
-                self._found |= end
+                self._found |= bit
+            bit <<= 1
+        self._run_begin = self._optional & ~(self._optional << 1)
+        self._run_end = (self._optional << 1) & ~self._optional
+        self._behind = self._optional << 1
         self._beginning = self._skip(self._beginning)
         self._anywhere = self._skip(self._anywhere)
-        self._known: dict[tuple[int, str], int] = {}
+        self._accepting: dict[str, int] = {}
 
-    def _add(self, accepts: Callable[[str], object], item: _Item) -> None:
+    def _add(self, item: _Item, bit: int) -> int:
+        """Give an item its bits from this one on; answers the next."""
         least, most = item.least, item.most
-        self._states += [_State(accepts, repeats=False, optional=False)] * (least - (most is None and least > 0))
+        count = max(least, 1) if most is None else most
+        ones = (1 << count) - 1
+        self._sets[item.source] = self._sets.get(item.source, 0) | ones * bit
         if most is None:
-            self._states.append(_State(accepts, repeats=True, optional=least == 0))
-        else:
-            self._states += [_State(accepts, repeats=False, optional=True)] * (most - least)
+            self._repeats |= bit << count - 1
+        self._optional |= ((1 << count) - (1 << min(least, count))) * bit
+        return bit << count
 
     def _skip(self, places: int) -> int:
         """With the places that are reached by leaving out what is optional."""
-        for place, state in enumerate(self._states):
-            if state is not None and state.optional and places >> place & 1:
-                places |= 1 << place + 1
-        return places
+        # From the lowest place of each run on, all that follow: the borrow of a subtraction ends there.
+        ended = places | self._run_end
+        return places | (self._behind & (~(ended - self._run_begin) ^ ended))
 
     def search(self, text: str) -> bool:
-        places = self._beginning
-        known, found = self._known, self._found
+        """Whether one of the sequences is found in a text."""
+        places, found, anywhere, repeats = self._beginning, self._found, self._anywhere, self._repeats
+        accepting, skip = self._accepting, self._skip
         for character in text:
             if places & found:
                 return True
-            following = known.get((places, character))
-            if following is None:
-                following = self._step(places, character)
-                if len(known) >= _KNOWN_MAX:
-                    known.clear()
-                known[places, character] = following
-            places = following
+            taken = accepting.get(character)
+            if taken is None:
+                taken = self._accepts(character)
+            taken &= places
+            places = skip(taken << 1 | taken & repeats) | anywhere
         return bool(places & (found | self._found_at_end))
 
-    def _step(self, places: int, character: str) -> int:
-        following = 0
-        rest, place = places, 0
-        while rest:
-            state = self._states[place]
-            if rest & 1 and state is not None and state.accepts(character):
-                following |= 1 << place + 1
-                if state.repeats:
-                    following |= 1 << place
-            rest >>= 1
-            place += 1
-        return self._skip(following) | self._anywhere
+    def _accepts(self, character: str) -> int:
+        """The sets that accept a character; those beyond the first 256 are alike to all of them."""
+        alike = character if character <= "\xff" else "\u0100"
+        bits = self._accepting.get(alike)
+        if bits is None:
+            bits = self._accepting[alike] = sum(
+                places
+                for source, places in self._sets.items()
+                if re.match(source, alike, re.ASCII | re.DOTALL) is not None
+            )
+        return bits
