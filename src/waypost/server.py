@@ -24,7 +24,7 @@ from waypost.ids import Ids, RandomIds
 from waypost.registry import Registry
 from waypost.runtimes.environments import Runtimes
 from waypost.runtimes.install import default_folder
-from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionThrottled, RuntimeMissing
+from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, FunctionThrottled, KeepWarm, RuntimeMissing
 from waypost.runtimes.logs import FunctionLogs, Line, Stream
 from waypost.service import Context, Params, Service
 from waypost.services import iam, lambdas, logs, sns, sqs, states, sts
@@ -93,7 +93,7 @@ class Server:
         self.registry = Registry([*SERVICES, self._host(), _channels(config)])
         self.engine = Engine(
             self.store, self.clock, self.ids, self.registry,
-            {FunctionCall: self._invoke, **self.outside.performers},
+            {FunctionCall: self._invoke, KeepWarm: self._keep, **self.outside.performers},
         )  # fmt: skip
         floor = None if isinstance(self.store, SqliteStore) else Floor()
         self.runner = Runner(self.engine, self.registry.jobs(), self.node, floor)
@@ -117,7 +117,18 @@ class Server:
             self.runtimes.retire(request["FunctionArn"], request.get("Version"))
             return {}
 
-        return Service("runtimes", "", {"waypost:Missing": missing, "waypost:Retire": retire})
+        def kept(_tx: Tx, _ctx: Context, request: Params) -> Params:
+            count, ready, failure = self.runtimes.kept(request["FunctionArn"], request["Version"])
+            wanted = max(count, self.engine.share(request["Requested"]))
+            return {"Missing": wanted - ready, "Failure": failure}
+
+        def let_go(_tx: Tx, _ctx: Context, request: Params) -> Params:
+            self.runtimes.let_go(request["FunctionArn"], request["Version"])
+            return {}
+
+        return Service("runtimes", "", {
+            "waypost:Missing": missing, "waypost:Retire": retire, "waypost:Kept": kept, "waypost:LetGo": let_go,
+        })  # fmt: skip
 
     async def _invoke(self, call: FunctionCall) -> FunctionOutcome | FunctionThrottled | RuntimeMissing:
         # Functions reach the server where it listens, whatever name the caller used for it.
@@ -148,6 +159,10 @@ class Server:
                     log.warning("%d lines for the log group %s are lost: %s", len(written), stream.group, error)
 
         await self.store.transact(keep)
+
+    async def _keep(self, wanted: KeepWarm) -> None:
+        call = msgspec.structs.replace(wanted.call, endpoint_url=self.engine.base_url)
+        await self.runtimes.keep(call, wanted.count)
 
     # --- life
 

@@ -153,7 +153,7 @@ async def test_what_is_kept_stays_warm(host: Host):
     await host.invoke(spec)
     clock.advance(1_000_000)
     assert host.runtimes.environments == 1
-    await host.runtimes.keep(host.call(spec), 0)
+    host.runtimes.let_go(spec.arn, "1")
     clock.advance(1_000_000)
     assert host.runtimes.environments == 0
     assert host.runtimes.kept(spec.arn, spec.version) == (0, 0, "")

@@ -413,15 +413,16 @@ class Runtimes:
     # --- what is kept warm
 
     async def keep(self, call: FunctionCall, count: int) -> None:
-        """Keep so many environments of a version started, whether anybody calls or not; 0: no more than are called.
+        """Keep so many environments of a version started, whether anybody calls or not.
 
         ``call`` gives the credentials of those that start. Returns once they are ready, or once it is clear that they
         will not be; ``kept`` tells.
         """
         key = (call.spec.arn, call.spec.version)
-        if not count:
-            if self._kept.pop(key, None) is not None and self._alarm is None:
-                self._reap()
+        known = self._kept.get(key)
+        if known is not None and (known.count, known.call.spec.revision) == (count, call.spec.revision):
+            known.failure = ""  # asked anew: what is missing is tried anew
+            self._top_up(key)
             return
         kept = self._kept[key] = Kept(call, count)
         try:
@@ -434,6 +435,12 @@ class Runtimes:
                 break
             self._changed.clear()
             await self._changed.wait()
+
+    def let_go(self, arn: str, version: str) -> None:
+        """Keep no more of a version than what is called; the rest ends once it has been idle for too long."""
+        if self._kept.pop((arn, version), None) is not None and self._alarm is None:
+            self._reap()
+        self._changed.set()
 
     def kept(self, arn: str, version: str) -> tuple[int, int, str]:
         """How many environments of a version are to be kept, how many of them are ready, and why not more."""

@@ -54,6 +54,14 @@ class FunctionCall(msgspec.Struct, frozen=True):
     """How many of all functions of its account and region that reserve nothing; None: as many as fit."""
 
 
+class KeepWarm(msgspec.Struct, frozen=True):
+    """So many environments of a version, whether anybody calls or not: what ``Perform`` carries for those kept warm."""
+
+    call: FunctionCall
+    """Gives the version, and the credentials of environments that start; it is not run."""
+    count: int
+
+
 class FunctionOutcome(msgspec.Struct, frozen=True):
     """How an invocation ended."""
 

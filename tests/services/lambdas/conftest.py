@@ -13,7 +13,7 @@ from tests.stores import KINDS, AnyStore, new_store, settled
 
 from waypost.aws.errors import AwsError
 from waypost.ids import RandomIds
-from waypost.runtimes.invocation import FunctionCall, FunctionOutcome
+from waypost.runtimes.invocation import FunctionCall, FunctionOutcome, KeepWarm
 from waypost.service import Context, Params, Perform
 from waypost.services import lambdas
 from waypost.store.store import Tx
@@ -49,6 +49,8 @@ class Neighbours:
     def __init__(self) -> None:
         self.queues: dict[str, FakeQueue] = {}
         self.issued = 0
+        self.warm: dict[str, int] = {}
+        self.failure = ""
         self.roles = {ROLE: True}
         self.missing_runtimes: set[str] = set()
         self.calls: list[tuple[str, str]] = []
@@ -58,6 +60,8 @@ class Neighbours:
             ("sts", "waypost:IssueCredentials"): self.issue_credentials,
             ("runtimes", "waypost:Missing"): self.missing,
             ("runtimes", "waypost:Retire"): self.retire,
+            ("runtimes", "waypost:Kept"): self.kept,
+            ("runtimes", "waypost:LetGo"): self.let_go,
             ("sqs", "GetQueueUrl"): self.get_queue_url,
             ("sqs", "GetQueueAttributes"): self.get_queue_attributes,
             ("sqs", "ReceiveMessage"): self.receive_message,
@@ -89,6 +93,14 @@ class Neighbours:
         return {"Reason": f"there is no {runtime}"} if runtime in self.missing_runtimes else {}
 
     def retire(self, _tx: Tx, _ctx: Context, _request: Params) -> Params:
+        return {}
+
+    def kept(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
+        ready = self.warm.get(request["Version"], 0)
+        return {"Missing": max(0, request["Requested"] - ready), "Failure": self.failure}
+
+    def let_go(self, _tx: Tx, _ctx: Context, request: Params) -> Params:
+        self.warm.pop(request["Version"], None)
         return {}
 
     def _queue(self, request: Params) -> FakeQueue:
@@ -157,7 +169,12 @@ class World:
         self.clock = VirtualClock()
         self.neighbours = Neighbours()
         self.engine = Engine(
-            store, self.clock, RandomIds(1), self.neighbours, {FunctionCall: self._perform}, "http://127.0.0.1:4566"
+            store,
+            self.clock,
+            RandomIds(1),
+            self.neighbours,
+            {FunctionCall: self._perform, KeepWarm: self._keep},
+            "http://127.0.0.1:4566",
         )
         self.runner = Runner(self.engine, lambdas.SERVICE.jobs, "node")
         self.performed: list[FunctionCall] = []
@@ -179,6 +196,9 @@ class World:
             return self.outcomes.pop(0) if self.outcomes else FunctionOutcome(call.payload)
         finally:
             self.at_work -= 1
+
+    async def _keep(self, wanted: KeepWarm) -> None:
+        self.neighbours.warm[wanted.call.spec.version] = wanted.count
 
     def context(self, account: str = ACCOUNT, region: str = REGION) -> Context:
         return self.engine.context(account, region)

@@ -194,6 +194,28 @@ def test_versions_and_an_alias_run_what_they_name(lambda_: Any, deploy: Any) -> 
     assert refused(error) == ("ResourceNotFoundException", f"Function not found: {arn}:1", 404)
 
 
+def test_what_is_provisioned_is_warm_before_anybody_calls(lambda_: Any, deploy: Any) -> None:
+    deploy(
+        "warm",
+        "import os\ndef handler(event, context): return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']",
+        Publish=True,
+    )
+    named = {"FunctionName": "warm", "Qualifier": "1"}
+    made = lambda_.put_provisioned_concurrency_config(**named, ProvisionedConcurrentExecutions=1)
+    assert (made["ResponseMetadata"]["HTTPStatusCode"], made["Status"]) == (202, "IN_PROGRESS")
+    for _ in range(2_000):
+        status = lambda_.get_provisioned_concurrency_config(**named)["Status"]
+        if status != "IN_PROGRESS":
+            break
+    assert status == "READY"
+    answer = lambda_.invoke(**named, LogType="Tail")
+    assert json.load(answer["Payload"]) == "provisioned-concurrency"
+    lambda_.delete_provisioned_concurrency_config(**named)
+    with pytest.raises(ClientError) as error:
+        lambda_.get_provisioned_concurrency_config(**named)
+    assert refused(error)[0] == "ProvisionedConcurrencyConfigNotFoundException"
+
+
 def test_the_trace_of_an_invocation_is_told(lambda_: Any, deploy: Any) -> None:
     deploy("traced", "import os\ndef handler(event, context): return os.environ['_X_AMZN_TRACE_ID']")
     answer = lambda_.invoke(FunctionName="traced")

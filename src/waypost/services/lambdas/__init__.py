@@ -1,7 +1,7 @@
 """AWS Lambda: functions, invocations, event source mappings."""
 
 from waypost.service import Service
-from waypost.services.lambdas import asynchronous, pollers
+from waypost.services.lambdas import asynchronous, background
 from waypost.services.lambdas.code import FORGET_CODE, download_code, forget_code
 from waypost.services.lambdas.compatibility import NOTES, REFUSES
 from waypost.services.lambdas.operations import (
@@ -14,6 +14,7 @@ from waypost.services.lambdas.operations import (
     management,
     mappings,
     permissions,
+    provisioned,
     tags,
     versions,
 )
@@ -33,6 +34,7 @@ SERVICE = Service(
         "DeleteFunctionConcurrency": concurrency.delete_function_concurrency,
         "DeleteFunctionEventInvokeConfig": event_configs.delete_function_event_invoke_config,
         "DeleteLayerVersion": layers.delete_layer_version,
+        "DeleteProvisionedConcurrencyConfig": provisioned.delete_provisioned_concurrency_config,
         "GetAccountSettings": concurrency.get_account_settings,
         "GetAlias": aliases.get_alias,
         "GetEventSourceMapping": mappings.get_event_source_mapping,
@@ -46,6 +48,7 @@ SERVICE = Service(
         "GetLayerVersionByArn": layers.get_layer_version_by_arn,
         "GetLayerVersionPolicy": layers.get_layer_version_policy,
         "GetPolicy": permissions.get_policy,
+        "GetProvisionedConcurrencyConfig": provisioned.get_provisioned_concurrency_config,
         "GetRuntimeManagementConfig": management.get_runtime_management_config,
         "Invoke": invocations.invoke,
         "ListAliases": aliases.list_aliases,
@@ -54,6 +57,7 @@ SERVICE = Service(
         "ListFunctions": functions.list_functions,
         "ListLayerVersions": layers.list_layer_versions,
         "ListLayers": layers.list_layers,
+        "ListProvisionedConcurrencyConfigs": provisioned.list_provisioned_concurrency_configs,
         "ListTags": tags.list_tags,
         "ListVersionsByFunction": versions.list_versions_by_function,
         "PublishLayerVersion": layers.publish_layer_version,
@@ -61,6 +65,7 @@ SERVICE = Service(
         "PutFunctionConcurrency": concurrency.put_function_concurrency,
         "PutFunctionEventInvokeConfig": event_configs.put_function_event_invoke_config,
         "PutFunctionRecursionConfig": management.put_function_recursion_config,
+        "PutProvisionedConcurrencyConfig": provisioned.put_provisioned_concurrency_config,
         "PutRuntimeManagementConfig": management.put_runtime_management_config,
         "RemoveLayerVersionPermission": layers.remove_layer_version_permission,
         "RemovePermission": permissions.remove_permission,
@@ -75,7 +80,7 @@ SERVICE = Service(
         "waypost:PrepareInvoke": invocations.prepare_invoke,
     },
     jobs={asynchronous.ASYNC: asynchronous.run_async, FORGET_CODE: forget_code},
-    background=pollers.run,
+    background=background.run,
     refuses=REFUSES,
     refusal_code="InvalidParameterValueException",
     notes=NOTES,

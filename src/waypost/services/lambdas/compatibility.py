@@ -71,6 +71,13 @@ NOTES: Mapping[str, str] = {
     "PutFunctionConcurrency": (
         "Where nodes share a store, each gets its part of the number; one whose part is 0 throttles the function."
     ),
+    "PutProvisionedConcurrencyConfig": (
+        "As many environments stay started as the host has room for (environments_max). $LATEST may use what is "
+        "reserved even where all of it is provisioned. Where nodes share a store, each keeps its part."
+    ),
+    "GetProvisionedConcurrencyConfig": (
+        "Where nodes share a store, a node knows of its own part only, and takes the others' for complete."
+    ),
     "GetAccountSettings": "TotalCodeSize of AccountLimit is AWS's quota; it is not enforced.",
     "CreateEventSourceMapping": (
         "SQS queues. Mappings are enabled at once. While the function does not exist, messages stay in the queue "

@@ -43,6 +43,13 @@ def precondition_failed(operation: str = "GetFunction/GetAlias") -> AwsError:
     )
 
 
+def provisioned_not_found() -> AwsError:
+    """Nothing is kept warm of that version or alias."""
+    return _error(
+        "ProvisionedConcurrencyConfigNotFoundException", "No Provisioned Concurrency Config found for this function"
+    )
+
+
 def too_large(message: str) -> AwsError:
     """More bytes than Lambda takes."""
     return _error("RequestEntityTooLargeException", message, 413)

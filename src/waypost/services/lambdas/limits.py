@@ -39,6 +39,8 @@ FUNCTIONS_PAGE_MAX = 50
 """Items of one ListFunctions or ListVersionsByFunction page."""
 ALIASES_PAGE_MAX = 50
 """Items of one ListAliases page."""
+PROVISIONED_PAGE_MAX = 50
+"""Items of one ListProvisionedConcurrencyConfigs page."""
 EVENT_CONFIGS_PAGE_MAX = 50
 """Items of one ListFunctionEventInvokeConfigs page."""
 MAPPINGS_PAGE_MAX = 100

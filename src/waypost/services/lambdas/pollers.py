@@ -35,7 +35,7 @@ async def run(engine: Engine) -> None:
     pollers: dict[str, asyncio.Task[None]] = {}
     try:
         while True:
-            answer = await _persist(engine, polling.new_mappings, "", "", {"Known": pollers.keys()})
+            answer = await persist(engine, polling.new_mappings, "", "", {"Known": pollers.keys()})
             if answer["Stopping"]:
                 await asyncio.gather(*pollers.values(), return_exceptions=True)
                 return
@@ -55,7 +55,7 @@ def _ended(pollers: dict[str, asyncio.Task[None]], poller: asyncio.Task[None]) -
         )
 
 
-async def _persist(engine: Engine, operation: Operation, account: str, region: str, request: Params) -> Params:
+async def persist(engine: Engine, operation: Operation, account: str, region: str, request: Params) -> Params:
     """Run an operation until it succeeds: a full disk or a fault of ours must not end a mapping for good."""
     while True:
         try:
@@ -118,7 +118,7 @@ class _Poller:
         request = {
             "UUID": self._uuid, "Batches": batches_max, "Held": held, "UntilMs": until_ms, "Share": self._engine.share
         }  # fmt: skip
-        return await _persist(self._engine, polling.claim, self._account, self._region, request)
+        return await persist(self._engine, polling.claim, self._account, self._region, request)
 
     async def _fill(self, polled: Polled, batch: list[Claimed], until_ms: int) -> None:
         """A batching window: hold on to messages until there are enough, they are too large, or time is up."""

@@ -308,6 +308,34 @@ DELETE FROM lambda_event_config WHERE function_id = :function_id AND qualifier =
 -- name: delete_event_configs : with their function
 DELETE FROM lambda_event_config WHERE function_id = :function_id;
 
+-- name: get_provisioned
+SELECT function_id, qualifier, account, region, name, requested, modified FROM lambda_provisioned
+WHERE function_id = :function_id AND qualifier = :qualifier;
+
+-- name: provisioned_of_function : by qualifier; a function has few
+SELECT function_id, qualifier, account, region, name, requested, modified FROM lambda_provisioned
+WHERE function_id = :function_id ORDER BY qualifier;
+
+-- name: sum_provisioned : what an account keeps warm of functions that reserve nothing, one left out
+SELECT COALESCE(SUM(p.requested), 0) FROM lambda_provisioned p JOIN lambda_function f ON f.id = p.function_id
+WHERE p.account = :account AND p.region = :region AND f.reserved IS NULL
+  AND NOT (p.function_id = :function_id AND p.qualifier = :qualifier);
+
+-- name: every_provisioned : a page of all there is, for who keeps it warm
+SELECT function_id, qualifier, account, region, name, requested, modified FROM lambda_provisioned
+WHERE (function_id, qualifier) > (:after_id, :after) ORDER BY function_id, qualifier LIMIT :limit;
+
+-- name: put_provisioned
+INSERT INTO lambda_provisioned (function_id, qualifier, account, region, name, requested, modified)
+VALUES (:function_id, :qualifier, :account, :region, :name, :requested, :modified)
+ON CONFLICT (function_id, qualifier) DO UPDATE SET requested = excluded.requested, modified = excluded.modified;
+
+-- name: delete_provisioned : also with its version or alias
+DELETE FROM lambda_provisioned WHERE function_id = :function_id AND qualifier = :qualifier;
+
+-- name: delete_all_provisioned : with their function
+DELETE FROM lambda_provisioned WHERE function_id = :function_id;
+
 -- name: insert_mapping
 INSERT INTO lambda_mapping (id, uuid, account, region, function_name, qualifier, source_arn, queue_url, batch_size, window_s,
   report_failures, concurrency_max, enabled, modified, tags, filters)

@@ -85,6 +85,19 @@ CREATE TABLE lambda_event_config (
   PRIMARY KEY (function_id, qualifier)
 ) {without_rowid};
 
+-- Provisioned concurrency of versions and aliases: how many environments are kept warm.
+CREATE TABLE lambda_provisioned (
+  function_id BIGINT NOT NULL,
+  qualifier TEXT NOT NULL,
+  account TEXT NOT NULL,
+  region TEXT NOT NULL,
+  name TEXT NOT NULL,
+  requested INTEGER NOT NULL,
+  modified BIGINT NOT NULL,
+  PRIMARY KEY (function_id, qualifier)
+) {without_rowid};
+CREATE INDEX lambda_provisioned_account ON lambda_provisioned (account, region, name);
+
 -- Layers. A name's row outlives its versions: numbers are never given twice.
 CREATE TABLE lambda_layer (
   id {key},

@@ -8,6 +8,7 @@ from waypost.service import Context, Params
 from waypost.services.lambdas import errors
 from waypost.services.lambdas.function import Alias, Function, find_alias, lock
 from waypost.services.lambdas.limits import ALIASES_PAGE_MAX
+from waypost.services.lambdas.operations.provisioned import WARMING, unpublished
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import names, routing
 from waypost.store.store import Tx
@@ -55,7 +56,12 @@ def update_alias(tx: Tx, ctx: Context, request: Params) -> Params:
     if request.get("Description") is not None:
         changed = changed._replace(description=request["Description"])
     _check_versions(tx, named, changed)
+    if changed.version == names.LATEST and tx.one(
+        Q.get_provisioned, function_id=function.id, qualifier=named.qualifier
+    ):
+        raise unpublished()
     tx.send(Q.update_alias, **changed._asdict())
+    tx.wake(WARMING, 0)
     return _describe(ctx, function, changed)
 
 
@@ -65,6 +71,8 @@ def delete_alias(tx: Tx, ctx: Context, request: Params) -> Params:
     tx.send(Q.delete_alias, function_id=function.id, name=named.qualifier)
     tx.send(Q.delete_qualified_policy, function_id=function.id, qualifier=named.qualifier)
     tx.send(Q.delete_event_config, function_id=function.id, qualifier=named.qualifier)
+    tx.send(Q.delete_provisioned, function_id=function.id, qualifier=named.qualifier)
+    tx.wake(WARMING, 0)
     return {}
 
 

@@ -10,6 +10,7 @@ from waypost.services.lambdas.limits import (
     UNZIPPED_BYTES_MAX,
     ZIP_BYTES_MAX,
 )  # fmt: skip
+from waypost.services.lambdas.operations.provisioned import of_function
 from waypost.services.lambdas.queries import Q
 from waypost.store.store import Tx
 
@@ -18,6 +19,12 @@ def put_function_concurrency(tx: Tx, ctx: Context, request: Params) -> Params:
     """Set apart a part of the account's concurrency for a function: it never gets less, and never more."""
     function = lock_latest(tx, ctx, request)
     reserved = request["ReservedConcurrentExecutions"]
+    provisioned = sum(found.requested for found in of_function(tx, function.id))
+    if reserved < provisioned:
+        raise errors.invalid(
+            f" ReservedConcurrentExecutions  {reserved} should not be lower than function's total provisioned "
+            f"concurrency [{provisioned}]."
+        )
     # Two functions that reserve at once must see one another.
     tx.run(Q.hold_account, account=ctx.account, region=ctx.region)
     if _reserved(tx, ctx, function.id) + reserved > CONCURRENT_EXECUTIONS_MAX - UNRESERVED_MIN:

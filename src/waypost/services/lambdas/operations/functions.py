@@ -13,6 +13,7 @@ from waypost.services.lambdas.code import forget_later, get_code, store_code
 from waypost.services.lambdas.function import Function, describe, find, latest, listed, lock, lock_latest, of_version
 from waypost.services.lambdas.limits import FUNCTIONS_PAGE_MAX
 from waypost.services.lambdas.operations.layers import usable
+from waypost.services.lambdas.operations.provisioned import WARMING
 from waypost.services.lambdas.operations.versions import check_revision, created, publish
 from waypost.services.lambdas.queries import Q
 from waypost.services.lambdas.rules import archive, configuration, layers, names, targets
@@ -168,6 +169,7 @@ def delete_function(tx: Tx, ctx: Context, request: Params) -> Params:
     else:
         _delete_all(tx, ctx, function)
     ctx.calls.call(tx, ctx, "runtimes", "waypost:Retire", retired)
+    tx.wake(WARMING, 0)
     return {"StatusCode": 204}
 
 
@@ -187,6 +189,7 @@ def _delete_version(tx: Tx, ctx: Context, function: Function, version: str) -> N
     tx.send(Q.delete_layer_uses, user_id=found.id)
     tx.send(Q.delete_qualified_policy, function_id=function.id, qualifier=version)
     tx.send(Q.delete_event_config, function_id=function.id, qualifier=version)
+    tx.send(Q.delete_provisioned, function_id=function.id, qualifier=version)
     for sha256 in {found.code_sha256, *(layer[2] for layer in found.layer_list)}:
         forget_later(tx, ctx, sha256)
 
@@ -203,6 +206,7 @@ def _delete_all(tx: Tx, ctx: Context, function: Function) -> None:
     tx.send(Q.delete_versions, function_id=function.id, account=ctx.account, region=ctx.region, name=function.name)
     tx.send(Q.delete_aliases, function_id=function.id)
     tx.send(Q.delete_event_configs, function_id=function.id)
+    tx.send(Q.delete_all_provisioned, function_id=function.id)
     for sha256 in sorted(unused):
         forget_later(tx, ctx, sha256)
 

@@ -23,3 +23,9 @@ def weights(routing: Mapping[str, Any] | None, version: str) -> tuple[str, str]:
             )
         return other, json.dumps(weight)
     return "", ""
+
+
+def share_out(number: int, version: str, other: str, weight: str) -> dict[str, int]:
+    """A number by version, as an alias shares out its requests; a version that gets nothing is left out."""
+    second = round(number * float(weight)) if other else 0
+    return {name: part for name, part in ((version, number - second), (other, second)) if part}
