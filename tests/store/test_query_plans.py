@@ -91,7 +91,7 @@ SQS_INDEXES = {
     "sample_in_flight": "sqs_message_visible (storage=? AND visible_at>?)",
     "look_at_head": "sqs_message_visible (storage=? AND visible_at>? AND visible_at<?)",
     "unsorted_messages": "sqs_message_order (storage=? AND id>?)",
-    "take_strays": "INTEGER PRIMARY KEY (rowid=?)",
+    "take_strays": "sqs_message_order (storage=? AND id=? AND rowid=?)",
     "delete_message": "INTEGER PRIMARY KEY (rowid=?)",
     "delete_received_message": "INTEGER PRIMARY KEY (rowid=?)",
     "change_visibility": "INTEGER PRIMARY KEY (rowid=?)",
