@@ -93,9 +93,12 @@ class Runner:
             if self._floor is not None:
                 self._floor.looked(floor, self._clock.now_ms(), (monotonic_ns() - began_ns) // 1_000_000)
                 floor = self._floor.value
-            if not all(begun):
+            if None in begun:
                 return await self._next_due(floor)
-            width = min(width * 2, BATCH_MAX)
+            # A job that came again at once has much to do, in short steps: they must not share a commit, for whatever
+            # else is asked of an embedded store waits until it is over.
+            several = len(set(begun))
+            width = min(width * 2, BATCH_MAX) if several == width else several
         return None  # a job that ends wakes the loop
 
     async def _next_due(self, floor: int) -> int | None:
@@ -110,8 +113,8 @@ class Runner:
         pause_ms, self._elsewhere_ms = self._elsewhere_ms, min(self._elsewhere_ms * 2, ELSEWHERE_MS[1])
         return now_ms + pause_ms
 
-    async def _begin(self, floor: int) -> bool:
-        """Take the longest due job and run its handler, all in one transaction. False when nothing is due."""
+    async def _begin(self, floor: int) -> int | None:
+        """Take the longest due job and run its handler, all in one transaction. Its id; None when nothing is due."""
         taken: list[Job] = []
         now_ms = self._clock.now_ms()
         try:
@@ -122,20 +125,20 @@ class Runner:
             if not taken:
                 raise
             await self._fault(taken[0])
-            return True
+            return taken[0].id
         if self._floor is not None:
             if taken:
                 self._floor.found(taken[0].run_at_ms)
             else:
                 self._floor.nothing(now_ms)
         if not taken:
-            return False
+            return None
         if wanted is not None:
             job = msgspec.structs.replace(taken[0], attempts=taken[0].attempts + 1)
             task = asyncio.create_task(self._perform(job, wanted))
             self._performing.add(task)
             task.add_done_callback(self._performed)
-        return True
+        return taken[0].id
 
     def _step(self, tx: Tx, taken: list[Job], floor: int) -> Perform | None:
         taken.clear()  # a transaction that lost a race runs again
@@ -176,9 +179,8 @@ class Runner:
         """Outside work under a lease, then its settlement, if the job is still ours."""
         renewal = self._renew_later(job)
         try:
-            performer = self._engine.performers[type(wanted.call)]
             while True:
-                outcome = await performer(wanted.call)
+                outcome = await self._engine.performers[type(wanted.call)](wanted.call)
                 settle = wanted.settle
                 following = await self._engine.settle(
                     lambda tx, settle=settle, outcome=outcome: self._settle(tx, job, settle, outcome)  # type: ignore[misc]

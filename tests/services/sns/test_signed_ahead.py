@@ -8,10 +8,11 @@ import pytest
 from tests.services.sns.world import World
 
 from waypost.aws.errors import AwsError
-from waypost.service import Context, Params, Perform
+from waypost.service import Context, Job, Params, Perform
 from waypost.services import sns
 from waypost.services.sns import keys, signing
 from waypost.work.compute import Compute
+from waypost.work.perform import HttpPost
 
 
 def begin(world: World, operation: str = "Publish", ctx: Context | None = None, **request: Any) -> Params | Perform:
@@ -130,3 +131,20 @@ def test_each_of_a_batch_is_signed_ahead() -> None:
     assert [one["Id"] for one in answer["Successful"]] == [str(number) for number in range(10)]
     assert (signing._signature.cache_info().misses, signing._signature.cache_info().hits) == (10, 10)
     assert {body["MessageId"] for body in bodies(world)} == {one["MessageId"] for one in answer["Successful"]}
+
+
+def test_an_endpoint_is_asked_once_there_is_a_key_made_outside() -> None:
+    world = World()
+    topic = world("CreateTopic", Name="t")["TopicArn"]
+    world("Subscribe", TopicArn=topic, Protocol="http", Endpoint="http://127.0.0.1:1/")
+    row = world._due(("sns.confirm",))
+    job = Job(*row[:7], msgspec.json.decode(row[7]))
+    ctx = world.context()
+    wanted: Any = world.store.run(lambda tx: sns.SERVICE.jobs[job.kind](tx, ctx, job))
+    assert isinstance(wanted.call, Compute)
+    assert world.count("sns_signing_key") == 0
+    wanted = settle(world, wanted)
+    assert world.count("sns_signing_key") == 1
+    assert isinstance(wanted, Perform)
+    assert isinstance(wanted.call, HttpPost)
+    assert json.loads(wanted.call.body)["Type"] == "SubscriptionConfirmation"

@@ -118,7 +118,10 @@ class World:
         handler = {**sqs.SERVICE.jobs, **sns.SERVICE.jobs}[job.kind]
 
         def step(tx: Tx) -> None:
-            answer = handler(tx, self.context(job.account, region=job.region), job)
+            ctx = self.context(job.account, region=job.region)
+            answer: Any = handler(tx, ctx, job)
+            while isinstance(answer, Perform) and isinstance(answer.call, Compute):
+                answer = answer.settle(tx, ctx, answer.call.function())
             if isinstance(answer, Perform):
                 self.performed.append(answer.call)
                 answer = None

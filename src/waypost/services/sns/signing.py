@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from waypost.aws.errors import AwsError
 from waypost.service import Context, Operation, Params, Perform
@@ -54,18 +54,29 @@ def sign(tx: Tx, ctx: Context, document: Document, version: str) -> Document:
 
 def ahead(tx: Tx, ctx: Context, signables: Sequence[Signable], then: Callable[[Tx, Context], Params]) -> Perform:
     """Have signatures made, and the key if there is none, without the store; what ``then`` signs is signed already."""
-    row = tx.one(Q.newest_key)
-    if row is None or row[2] + KEY_MS <= ctx.now_ms:
-
-        def kept(tx: Tx, later: Context, made: Any) -> Perform:
-            _keep_key(tx, later, 1 if row is None else row[0] + 1, made)
-            return ahead(tx, later, signables, then)
-
-        return Perform(Compute(partial(_generate, ctx.now_ms)), kept)
-    name = row[1]
+    making = key_first(tx, ctx, lambda tx, later: ahead(tx, later, signables, then))
+    if making is not None:
+        return making
+    name = _newest(tx, ctx).name
     private_key = "" if name in _loaded else _private_key(tx, name)
     digests = [_digest(signable) for signable in signables]
     return Perform(Compute(partial(_sign_all, name, private_key, digests)), lambda tx, later, _outcome: then(tx, later))
+
+
+def key_first(tx: Tx, ctx: Context, then: Callable[[Tx, Context], Any]) -> Perform | None:
+    """None where there is a key to sign with; else what makes one without the store, which takes up to half a second.
+
+    ``then`` goes on once it is there.
+    """
+    newest = _newest(tx, ctx)
+    if newest.name:
+        return None
+
+    def kept(tx: Tx, later: Context, made: Any) -> Any:
+        _keep_key(tx, later, newest.number + 1, made)
+        return then(tx, later)
+
+    return Perform(Compute(partial(_generate, ctx.now_ms)), kept)
 
 
 def _digest(signable: Signable) -> tuple[str, bytes]:
@@ -92,16 +103,32 @@ def _generate(now_ms: int) -> Any:
     return _keys().generate(now_ms)
 
 
+class _Newest(NamedTuple):
+    """The newest key."""
+
+    number: int
+    """0: there is none."""
+    name: str
+    """Empty where there is none, or where it has signed for long enough."""
+
+
+def _newest(tx: Tx, ctx: Context) -> _Newest:
+    row = tx.one(Q.newest_key)
+    if row is None:
+        return _Newest(0, "")
+    number, name, created_at_ms = row
+    return _Newest(number, name if ctx.now_ms < created_at_ms + KEY_MS else "")
+
+
 def _signing_key(tx: Tx, ctx: Context) -> str:
     """The name of the key that signs now; it is loaded."""
-    row = tx.one(Q.newest_key)
-    if row is None or row[2] + KEY_MS <= ctx.now_ms:
-        _keep_key(tx, ctx, 1 if row is None else row[0] + 1, _generate(ctx.now_ms))
-        row = tx.one(Q.newest_key)
-    name = str(row[1]) if row is not None else ""
-    if name not in _loaded:
-        _load(name, _private_key(tx, name))
-    return name
+    newest = _newest(tx, ctx)
+    if not newest.name:
+        _keep_key(tx, ctx, newest.number + 1, _generate(ctx.now_ms))
+        newest = _newest(tx, ctx)
+    if newest.name not in _loaded:
+        _load(newest.name, _private_key(tx, newest.name))
+    return newest.name
 
 
 def _private_key(tx: Tx, name: str) -> str:

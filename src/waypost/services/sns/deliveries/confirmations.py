@@ -60,6 +60,9 @@ def confirm(tx: Tx, ctx: Context, job: Job) -> JobResult:
         subscription = subscription_by_id(tx, topic, said["Subscription"])
         if subscription is None or subscription.confirmed:
             return None
+    making = signing.key_first(tx, ctx, lambda tx, later: confirm(tx, later, job))
+    if making is not None:
+        return making
     policy = retries.effective(topic.settings.delivery_policy, said["DeliveryPolicy"])
     return attempt(tx, ctx, job, _ToEndpoint(topic, asked, policy))
 

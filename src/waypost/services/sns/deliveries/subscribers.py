@@ -23,6 +23,8 @@ from waypost.work.perform import HttpAnswer, HttpPost, SendMail
 
 DELIVER = "sns.deliver"
 MAIL = ("email", "email-json")
+SIGNED = (*names.WEB, "email-json")
+"""Who gets envelopes."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -69,6 +71,10 @@ def deliver(tx: Tx, ctx: Context, job: Job) -> JobResult:
     if topic is None or subscription is None or published is None:
         documents.release(tx, ctx, job)
         return None
+    if subscription.protocol in SIGNED:
+        making = signing.key_first(tx, ctx, lambda tx, later: deliver(tx, later, job))
+        if making is not None:
+            return making
     policy = retries.effective(topic.settings.delivery_policy, subscription.settings.delivery_policy)
     if policy.per_second and subscription.protocol in names.WEB and not job.payload[TURN]:
         turn_ms = _take_turn(tx, ctx, topic, subscription, policy.per_second)
