@@ -250,6 +250,31 @@ async def test_a_job_may_ask_to_run_again(world: World) -> None:
     assert await count(world, runner) == 0
 
 
+async def test_steps_of_one_job_do_not_share_a_commit_as_jobs_do(world: World) -> None:
+    if not isinstance(world.store, SqliteStore):
+        pytest.skip("PostgreSQL lets others work while a transaction goes on")
+    store = world.store
+    commits: list[int] = []
+
+    def long(_tx: Tx, ctx: Context, job: Job) -> Again | None:
+        commits.append(store.commits)
+        left = job.payload["left"] - 1
+        return Again(ctx.now_ms, {"left": left}) if left else None
+
+    runner = world.runner(test_long=long)
+    await enqueue(world, "test.long", left=40)
+    assert await runner.run_once() is None
+    assert len(commits) == 40
+    assert max(commits.count(one) for one in commits) <= 2
+
+    commits.clear()
+    for number in range(40):
+        await enqueue(world, "test.long", key=f"{number}", left=1)
+    assert await runner.run_once() is None
+    assert len(commits) == 40
+    assert max(commits.count(one) for one in commits) > 8
+
+
 async def test_a_faulty_handler_is_undone_and_tried_again_later(world: World, caplog: pytest.LogCaptureFixture) -> None:
     def handler(tx: Tx, _ctx: Context, _job: Job) -> None:
         tx.run(Q.put, name="half", value="1")

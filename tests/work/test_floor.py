@@ -133,8 +133,8 @@ async def test_a_kind_that_only_a_newer_release_knows_is_left_to_its_nodes(
 async def test_what_another_node_has_in_hand_is_not_looked_at_without_pause(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def nothing(_floor: int) -> bool:
-        return False
+    async def nothing(_floor: int) -> None:
+        return None
 
     await world.enqueue("elsewhere")
     monkeypatch.setattr(world.runner, "_begin", nothing)
