@@ -213,7 +213,47 @@ async def an_alias_is_changed_twice(world: World) -> None:
     assert list(map(code_of, answers)) == ["", "PreconditionFailed"]
 
 
+async def a_layer_gets_two_statements_at_once(world: World) -> None:
+    layer = {"LayerName": "l", "Content": {"ZipFile": packed(name="python/shared.py")}}
+    await done(world, "PublishLayerVersion", **layer)
+    one, other = (
+        call(
+            "AddLayerVersionPermission", LayerName="l", VersionNumber=1, StatementId=sid, Principal="*",
+            Action="lambda:GetLayerVersion",
+        )
+        for sid in "ab"
+    )  # fmt: skip
+    await race(world, one, "lock_layer_version", other)
+    policy = json.loads((await done(world, "GetLayerVersionPolicy", LayerName="l", VersionNumber=1))["Policy"])
+    assert [statement["Sid"] for statement in policy["Statement"]] == ["a", "b"]
+
+
+async def what_is_reserved_is_provisioned_twice(world: World) -> None:
+    await function(world)
+    await done(world, "PublishVersion", FunctionName="f")
+    await done(world, "UpdateFunctionConfiguration", FunctionName="f", Timeout=9)
+    await done(world, "PublishVersion", FunctionName="f")
+    await done(world, "PutFunctionConcurrency", FunctionName="f", ReservedConcurrentExecutions=3)
+    one, other = (
+        call("PutProvisionedConcurrencyConfig", FunctionName="f", Qualifier=version, ProvisionedConcurrentExecutions=2)
+        for version in "12"
+    )
+    answers = await race(world, one, "provisioned_of_function", other)
+    assert list(map(code_of, answers)) == ["", "InvalidParameterValue"]
+
+
+async def the_rules_of_events_go_with_their_alias(world: World) -> None:
+    await function(world)
+    await done(world, "CreateAlias", FunctionName="f", Name="live", FunctionVersion="$LATEST")
+    put = call("PutFunctionEventInvokeConfig", FunctionName="f", Qualifier="live", MaximumRetryAttempts=1)
+    await race(world, put, "find_alias", call("DeleteAlias", FunctionName="f", Name="live"))
+    assert rows(world, "SELECT qualifier FROM lambda_event_config") == []
+
+
 RACES = [
+    a_layer_gets_two_statements_at_once,
+    what_is_reserved_is_provisioned_twice,
+    the_rules_of_events_go_with_their_alias,
     two_publish_what_one_changed,
     a_version_goes_while_an_alias_names_it,
     a_function_goes_while_a_version_is_made,
