@@ -146,11 +146,10 @@ class OnPostgres:
         url = self._database.create("full")
         full = await self._node("full", url)
         try:
-            queue_url = await self._fill(full, count)
-            await self._run.measure(
-                full, "backlog", lambda: self._backlog(empty, full, queue_url, count), limit_s=BACKLOG_LIMIT_S
-            )
-            await self._run.measure(full, "counts", lambda: queues.counts(full, self._load, queue_url, count))
+            for name, work in (
+                ("backlog", partial(self._backlog, empty, full, count)), ("counts", partial(self._counts, full, count)),
+            ):  # fmt: skip
+                await self._run.measure(full, name, work, limit_s=BACKLOG_LIMIT_S)
             if "backlog" not in self._run.only or "backlog" in self._run.notes.get(NAME, ()):
                 return
             await full.stop()
@@ -163,16 +162,22 @@ class OnPostgres:
         finally:
             await full.stop()
 
-    async def _fill(self, full: Running, count: int) -> str:
+    async def _filled(self, full: Running, count: int) -> str:
         """A queue with so many waiting; answers its URL."""
         queue_url = await scenarios.make_queue(full, "backlog")
+        if self._database.waiting(full.store) >= count:
+            return queue_url
         (connection,) = await full.connections(1)
         await connection.call(scenarios.sqs(full, "SendMessage", QueueUrl=queue_url, MessageBody=scenarios.BODY))
         await asyncio.to_thread(self._database.backlog, full.store, count)
         return queue_url
 
-    async def _backlog(self, empty: Running, full: Running, queue_url: str, count: int) -> Figures:
+    async def _counts(self, full: Running, count: int) -> Figures:
+        return await queues.counts(full, self._load, await self._filled(full, count), count)
+
+    async def _backlog(self, empty: Running, full: Running, count: int) -> Figures:
         load = self._load
+        queue_url = await self._filled(full, count)
         empty_url = await scenarios.make_queue(empty, "empty")
         name = f"sqs_{count}"
         ours, theirs = await in_turns(
