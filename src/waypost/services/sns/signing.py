@@ -54,10 +54,10 @@ def sign(tx: Tx, ctx: Context, document: Document, version: str) -> Document:
 
 def ahead(tx: Tx, ctx: Context, signables: Sequence[Signable], then: Callable[[Tx, Context], Params]) -> Perform:
     """Have signatures made, and the key if there is none, without the store; what ``then`` signs is signed already."""
-    making = key_first(tx, ctx, lambda tx, later: ahead(tx, later, signables, then))
-    if making is not None:
-        return making
-    name = _newest(tx, ctx).name
+    newest = _newest(tx, ctx)
+    if not newest.name:
+        return _making(ctx, newest, lambda tx, later: ahead(tx, later, signables, then))
+    name = newest.name
     private_key = "" if name in _loaded else _private_key(tx, name)
     digests = [_digest(signable) for signable in signables]
     return Perform(Compute(partial(_sign_all, name, private_key, digests)), lambda tx, later, _outcome: then(tx, later))
@@ -69,9 +69,10 @@ def key_first(tx: Tx, ctx: Context, then: Callable[[Tx, Context], Any]) -> Perfo
     ``then`` goes on once it is there.
     """
     newest = _newest(tx, ctx)
-    if newest.name:
-        return None
+    return None if newest.name else _making(ctx, newest, then)
 
+
+def _making(ctx: Context, newest: "_Newest", then: Callable[[Tx, Context], Any]) -> Perform:
     def kept(tx: Tx, later: Context, made: Any) -> Any:
         _keep_key(tx, later, newest.number + 1, made)
         return then(tx, later)
@@ -140,7 +141,7 @@ def _private_key(tx: Tx, name: str) -> str:
 
 def _load(name: str, private_key: str) -> None:
     if len(_loaded) >= _LOADED_MAX:
-        _loaded.clear()
+        _loaded.pop(next(iter(_loaded)), None)  # not all: a thread may be about to sign with another
     _loaded[name] = _keys().load(private_key)
 
 
