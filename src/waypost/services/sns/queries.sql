@@ -132,12 +132,28 @@ UNION ALL
 SELECT id, uuid, topic_arn, account, protocol, endpoint, 2 FROM sns_ended WHERE topic = :topic AND id > :after
 ORDER BY id LIMIT :limit;
 
+-- name: list_subscriptions_of_topic [postgres] : which merges no indexes here, so it sorts a page of each
+(SELECT id, uuid, topic_arn, account, protocol, endpoint, confirmed FROM sns_subscription
+ WHERE topic = :topic AND id > :after ORDER BY id LIMIT :limit)
+UNION ALL
+(SELECT id, uuid, topic_arn, account, protocol, endpoint, 2 FROM sns_ended
+ WHERE topic = :topic AND id > :after ORDER BY id LIMIT :limit)
+ORDER BY id LIMIT :limit;
+
 -- name: list_subscriptions_of_account : likewise, of all topics
 SELECT id, uuid, topic_arn, account, protocol, endpoint, confirmed FROM sns_subscription
 WHERE account = :account AND region = :region AND id > :after
 UNION ALL
 SELECT id, uuid, topic_arn, account, protocol, endpoint, 2 FROM sns_ended
 WHERE account = :account AND region = :region AND id > :after
+ORDER BY id LIMIT :limit;
+
+-- name: list_subscriptions_of_account [postgres] : which merges no indexes here, so it sorts a page of each
+(SELECT id, uuid, topic_arn, account, protocol, endpoint, confirmed FROM sns_subscription
+ WHERE account = :account AND region = :region AND id > :after ORDER BY id LIMIT :limit)
+UNION ALL
+(SELECT id, uuid, topic_arn, account, protocol, endpoint, 2 FROM sns_ended
+ WHERE account = :account AND region = :region AND id > :after ORDER BY id LIMIT :limit)
 ORDER BY id LIMIT :limit;
 
 -- name: count_small : subscriptions that cannot take a large message; asked of topics with at most a hundred
