@@ -207,7 +207,10 @@ def keep(
         body = None
     visible_at_ms = ctx.now_ms + draft.delay_ms
     if draft.group_id is None and not draft.attributes and draft.trace is None:
-        keep_plain(tx, ctx, storage, visible_at_ms, message_id, row_id, body)
+        tx.send(
+            Q.insert_plain_message, id=row_id, storage=storage, visible_at=visible_at_ms, sent_at=ctx.now_ms,
+            message_id=message_id, sender=ctx.caller.user_id, body=body,
+        )  # fmt: skip
     else:
         tx.send(
             Q.insert_message, id=row_id, storage=storage, visible_at=visible_at_ms, sent_at=ctx.now_ms,
@@ -217,16 +220,6 @@ def keep(
         )  # fmt: skip
     # A delayed one wakes a receiver, too: to learn when to look again.
     tx.wake(queue.wake_key)
-
-
-def keep_plain(
-    tx: Tx, ctx: Context, storage: int, visible_at_ms: int, message_id: str, row_id: int, body: str | None
-) -> None:
-    """Keep a message that has neither group nor attributes nor trace; ``body`` is None where it is kept already."""
-    tx.send(
-        Q.insert_plain_message, id=row_id, storage=storage, visible_at=visible_at_ms, sent_at=ctx.now_ms,
-        message_id=message_id, sender=ctx.caller.user_id, body=body,
-    )  # fmt: skip
 
 
 OPERATIONS: dict[str, Operation] = {"SendMessage": send_message, "SendMessageBatch": send_message_batch}
