@@ -52,9 +52,7 @@ SERVICE = Service(
         ),
         "DeleteQueue": "The queue is gone at once; the disk space of its messages is freed in the background.",
         "PurgeQueue": "The messages are gone at once. A purge also forgets deduplication ids.",
-        "SendMessage": (
-            f"{_OTHER_ACCOUNTS} MessageGroupId on a standard queue names the tenant of a fair queue."
-        ),
+        "SendMessage": (f"{_OTHER_ACCOUNTS} MessageGroupId on a standard queue names the tenant of a fair queue."),
         "ReceiveMessage": (
             "A short poll looks at all messages. Where nodes share a PostgreSQL a few more than 120,000 messages may "
             "be in flight. FIFO queues are not throttled. Fair queues serve quiet tenants first by AWS's measures, "
