@@ -1,6 +1,5 @@
 """Aliases: names for versions, which may share out requests among two."""
 
-import base64
 import json
 from typing import Any
 
@@ -10,7 +9,7 @@ from waypost.services.lambdas.function import Alias, Function, find_alias, lock
 from waypost.services.lambdas.limits import ALIASES_PAGE_MAX
 from waypost.services.lambdas.operations.provisioned import WARMING, unpublished
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import names, routing
+from waypost.services.lambdas.rules import markers, names, routing
 from waypost.store.store import Tx
 
 
@@ -81,13 +80,13 @@ def list_aliases(tx: Tx, ctx: Context, request: Params) -> Params:
     _, function = lock(tx, ctx, request, Q.get_function)
     limit = min(request.get("MaxItems") or ALIASES_PAGE_MAX, ALIASES_PAGE_MAX)
     rows = tx.all(
-        Q.list_aliases, function_id=function.id, after=_marker(request.get("Marker")),
+        Q.list_aliases, function_id=function.id, after=markers.read(request.get("Marker")),
         version=request.get("FunctionVersion") or "", limit=limit + 1,
     )  # fmt: skip
     page = [Alias(*row) for row in rows[:limit]]
     answer: Params = {"Aliases": [_describe(ctx, function, alias) for alias in page]}
     if len(rows) > limit:
-        answer["NextMarker"] = base64.urlsafe_b64encode(page[-1].name.encode()).decode()
+        answer["NextMarker"] = markers.write(page[-1].name)
     return answer
 
 
@@ -126,12 +125,3 @@ def _describe(ctx: Context, function: Function, alias: Alias) -> Params:
     if alias.other:
         answer["RoutingConfig"] = {"AdditionalVersionWeights": {alias.other: json.loads(alias.weight)}}
     return answer
-
-
-def _marker(text: str | None) -> str:
-    if not text:
-        return ""
-    try:
-        return base64.urlsafe_b64decode(text).decode()
-    except ValueError:
-        raise errors.invalid("The marker is not one that this operation answered.") from None

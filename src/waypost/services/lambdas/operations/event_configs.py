@@ -1,6 +1,5 @@
 """What becomes of asynchronous events: retries, age, destinations."""
 
-import base64
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,7 +9,7 @@ from waypost.services.lambdas import errors
 from waypost.services.lambdas.function import exists
 from waypost.services.lambdas.limits import EVENT_CONFIGS_PAGE_MAX
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import names, targets
+from waypost.services.lambdas.rules import markers, names, targets
 from waypost.store.queries import Query
 from waypost.store.store import Tx
 
@@ -61,12 +60,12 @@ def list_function_event_invoke_configs(tx: Tx, ctx: Context, request: Params) ->
     """A page of at most 50: those of the function, its versions and its aliases."""
     named, function_id = _owner(tx, ctx, request, Q.get_function)
     limit = min(request.get("MaxItems") or EVENT_CONFIGS_PAGE_MAX, EVENT_CONFIGS_PAGE_MAX)
-    after = _marker(request.get("Marker"))
+    after = markers.read(request.get("Marker"))
     rows = tx.all(Q.list_event_configs, function_id=function_id, after=after, limit=limit + 1)
     page = [EventConfig(*row) for row in rows[:limit]]
     answer: Params = {"FunctionEventInvokeConfigs": [_describe(named, config) for config in page]}
     if len(rows) > limit:
-        answer["NextMarker"] = base64.urlsafe_b64encode(page[-1].qualifier.encode()).decode()
+        answer["NextMarker"] = markers.write(page[-1].qualifier)
     return answer
 
 
@@ -117,12 +116,3 @@ def _describe(named: names.Named, config: EventConfig) -> Params:
     if config.age_s is not None:
         answer["MaximumEventAgeInSeconds"] = config.age_s
     return answer
-
-
-def _marker(text: str | None) -> str:
-    if not text:
-        return ""
-    try:
-        return base64.urlsafe_b64decode(text).decode()
-    except ValueError:
-        raise errors.invalid("The marker is not one that this operation answered.") from None

@@ -1,6 +1,5 @@
 """Functions: create, read, update, delete."""
 
-import base64
 import hashlib
 from typing import Any
 
@@ -16,7 +15,7 @@ from waypost.services.lambdas.operations.layers import usable
 from waypost.services.lambdas.operations.provisioned import WARMING
 from waypost.services.lambdas.operations.versions import check_revision, created, publish
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import archive, configuration, layers, names, targets
+from waypost.services.lambdas.rules import archive, configuration, layers, markers, names, targets
 from waypost.store.store import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -105,7 +104,7 @@ def list_functions(tx: Tx, ctx: Context, request: Params) -> Params:
     answer: Params = {"Functions": [listed(ctx, function, function.version if every else "") for function in page]}
     if len(found) > limit:
         last, place = _place(page[-1])
-        answer["NextMarker"] = base64.urlsafe_b64encode(f"{last}:{place}".encode()).decode()
+        answer["NextMarker"] = markers.write(f"{last}:{place}")
     return answer
 
 
@@ -318,11 +317,10 @@ def _save(tx: Tx, changed: Function) -> None:
 
 
 def _marker(text: str | None) -> str:
-    if not text:
-        return ""
+    marker = markers.read(text)
     try:
-        marker = base64.urlsafe_b64decode(text).decode()
-        int(marker.partition(":")[2])
+        if text:
+            int(marker.partition(":")[2])
     except ValueError:
-        raise errors.invalid("The marker is not one that this operation answered.") from None
+        raise markers.strange() from None
     return marker

@@ -1,6 +1,5 @@
 """Layers: zips that functions have under /opt, published once and used by many."""
 
-import base64
 import hashlib
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from waypost.services.lambdas.code import forget_later, store_code
 from waypost.services.lambdas.function import digest, timestamp
 from waypost.services.lambdas.limits import LAYERS_PAGE_MAX, POLICY_BYTES_MAX
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import archive, layers
+from waypost.services.lambdas.rules import archive, layers, markers
 from waypost.services.lambdas.rules.layers import LayerName
 from waypost.store.queries import Query
 from waypost.store.store import Tx
@@ -93,7 +92,11 @@ def list_layers(tx: Tx, ctx: Context, request: Params) -> Params:
     """A page of layers, each with its newest version that fits the filters; those without one are left out."""
     limit = min(request.get("MaxItems") or LAYERS_PAGE_MAX, LAYERS_PAGE_MAX)
     rows = tx.all(
-        Q.list_layers, account=ctx.account, region=ctx.region, after=_marker(request.get("Marker")), limit=limit + 1
+        Q.list_layers,
+        account=ctx.account,
+        region=ctx.region,
+        after=markers.read(request.get("Marker")),
+        limit=limit + 1,
     )
     found = []
     for layer_id, name in rows[:limit]:
@@ -104,21 +107,21 @@ def list_layers(tx: Tx, ctx: Context, request: Params) -> Params:
             found.append({"LayerName": name, "LayerArn": named.arn, "LatestMatchingVersion": latest})
     answer: Params = {"Layers": found}
     if len(rows) > limit:
-        answer["NextMarker"] = base64.urlsafe_b64encode(rows[limit - 1][1].encode()).decode()
+        answer["NextMarker"] = markers.write(rows[limit - 1][1])
     return answer
 
 
 def list_layer_versions(tx: Tx, ctx: Context, request: Params) -> Params:
     """A page of versions that fit the filters, the newest first."""
     limit = min(request.get("MaxItems") or LAYERS_PAGE_MAX, LAYERS_PAGE_MAX)
-    marker = _marker(request.get("Marker"))
+    marker = markers.read(request.get("Marker"))
     before = int(marker) if marker.isdecimal() and len(marker) <= 9 else _NEWEST
     named = _own(ctx, request)
     layer = tx.one(Q.find_layer, account=named.account, region=named.region, name=named.name)
     found = [] if layer is None else _fitting(tx, layer[0], request, before, limit + 1)
     answer: Params = {"LayerVersions": [_describe(version) for version in found[:limit]]}
     if len(found) > limit:
-        answer["NextMarker"] = base64.urlsafe_b64encode(str(found[limit - 1].version).encode()).decode()
+        answer["NextMarker"] = markers.write(str(found[limit - 1].version))
     return answer
 
 
@@ -294,12 +297,3 @@ def _describe_with_content(ctx: Context, version: LayerVersion) -> Params:
         "CodeSize": version.code_size,
     }
     return {"Content": content, "LayerArn": version.named.arn, **_describe(version)}
-
-
-def _marker(text: str | None) -> str:
-    if not text:
-        return ""
-    try:
-        return base64.urlsafe_b64decode(text).decode()
-    except ValueError:
-        raise errors.invalid("The marker is not one that this operation answered.") from None

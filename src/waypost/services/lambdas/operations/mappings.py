@@ -1,6 +1,5 @@
 """Event source mappings on SQS queues."""
 
-import base64
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +11,7 @@ from waypost.services.lambdas import errors
 from waypost.services.lambdas.function import Function, get
 from waypost.services.lambdas.limits import MAPPINGS_PAGE_MAX
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import configuration, filters, mapping, names
+from waypost.services.lambdas.rules import configuration, filters, mapping, markers, names
 from waypost.store.queries import Query
 from waypost.store.store import Tx
 
@@ -79,14 +78,14 @@ def list_event_source_mappings(tx: Tx, ctx: Context, request: Params) -> Params:
     limit = min(request.get("MaxItems", MAPPINGS_PAGE_MAX), MAPPINGS_PAGE_MAX)
     name = request.get("FunctionName")
     rows = tx.all(
-        Q.list_mappings, account=ctx.account, region=ctx.region, after=_marker(request.get("Marker")),
+        Q.list_mappings, account=ctx.account, region=ctx.region, after=markers.read_number(request.get("Marker"), 0),
         source_arn=request.get("EventSourceArn") or "",
         function_name=names.resolve(ctx.account, ctx.region, name).name if name else "", limit=limit + 1,
     )  # fmt: skip
     page = [Mapping(*row) for row in rows[:limit]]
     answer: Params = {"EventSourceMappings": [describe(ctx, found) for found in page]}
     if len(rows) > limit:
-        answer["NextMarker"] = base64.urlsafe_b64encode(str(page[-1].id).encode()).decode()
+        answer["NextMarker"] = markers.write(str(page[-1].id))
     return answer
 
 
@@ -217,12 +216,3 @@ def _ask_queue(tx: Tx, ctx: Context, operation: str, request: Params) -> Params:
         raise errors.invalid(
             f"Error occurred while ReceiveMessage. SQS Error Code: {code}. SQS Error Message: {error.message}"
         ) from None
-
-
-def _marker(text: str | None) -> int:
-    if not text:
-        return 0
-    try:
-        return int(base64.urlsafe_b64decode(text))
-    except ValueError:
-        raise errors.invalid("The marker is not one that this operation answered.") from None

@@ -1,6 +1,5 @@
 """Provisioned concurrency: environments of versions and aliases that are kept warm."""
 
-import base64
 from typing import Any, NamedTuple
 
 from waypost.service import Context, Params
@@ -8,7 +7,7 @@ from waypost.services.lambdas import errors
 from waypost.services.lambdas.function import Function, exists, find_alias, lock, timestamp
 from waypost.services.lambdas.limits import CONCURRENT_EXECUTIONS_MAX, PROVISIONED_PAGE_MAX, UNRESERVED_MIN
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import names, routing
+from waypost.services.lambdas.rules import markers, names, routing
 from waypost.store.queries import Query
 from waypost.store.store import Tx
 
@@ -69,12 +68,12 @@ def list_provisioned_concurrency_configs(tx: Tx, ctx: Context, request: Params) 
     """Those of a function, a page at a time."""
     _, function = lock(tx, ctx, request, Q.get_function)
     limit = min(request.get("MaxItems") or PROVISIONED_PAGE_MAX, PROVISIONED_PAGE_MAX)
-    after = _marker(request.get("Marker"))
+    after = markers.read(request.get("Marker"))
     found = [one for one in of_function(tx, function.id) if one.qualifier > after]
     page = [{"FunctionArn": one.named.arn, **_describe(tx, ctx, one)} for one in found[:limit]]
     answer: Params = {"ProvisionedConcurrencyConfigs": page}
     if len(found) > limit:
-        answer["NextMarker"] = base64.urlsafe_b64encode(found[limit - 1].qualifier.encode()).decode()
+        answer["NextMarker"] = markers.write(found[limit - 1].qualifier)
     return answer
 
 
@@ -173,12 +172,3 @@ def _describe(tx: Tx, ctx: Context, found: Provisioned) -> Params:
         "LastModified": timestamp(found.modified),
     }
     return answer | {"StatusReason": failure} if missing and failure else answer
-
-
-def _marker(text: str | None) -> str:
-    if not text:
-        return ""
-    try:
-        return base64.urlsafe_b64decode(text).decode()
-    except ValueError:
-        raise errors.invalid("The marker is not one that this operation answered.") from None

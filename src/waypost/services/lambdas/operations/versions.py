@@ -1,6 +1,5 @@
 """Versions: what PublishVersion froze, under numbers that are never given twice."""
 
-import base64
 import hashlib
 
 import msgspec
@@ -10,7 +9,7 @@ from waypost.services.lambdas import errors
 from waypost.services.lambdas.function import Function, describe, digest, listed, lock, lock_latest, of_version
 from waypost.services.lambdas.limits import FUNCTIONS_PAGE_MAX
 from waypost.services.lambdas.queries import Q
-from waypost.services.lambdas.rules import names
+from waypost.services.lambdas.rules import markers, names
 from waypost.store.store import Tx
 
 _encode = msgspec.json.Encoder().encode
@@ -72,7 +71,7 @@ def list_versions_by_function(tx: Tx, ctx: Context, request: Params) -> Params:
     """A page of at most 50: $LATEST, then the numbers as they grow."""
     _, function = lock(tx, ctx, request, Q.get_function)
     limit = min(request.get("MaxItems") or FUNCTIONS_PAGE_MAX, FUNCTIONS_PAGE_MAX)
-    after = _marker(request.get("Marker"))
+    after = markers.read_number(request.get("Marker"), -1)
     rows = tx.all(
         Q.list_versions, account=ctx.account, region=ctx.region, name=function.name, after=max(after, 0),
         limit=limit + 1,
@@ -81,7 +80,7 @@ def list_versions_by_function(tx: Tx, ctx: Context, request: Params) -> Params:
     answer: Params = {"Versions": [listed(ctx, version, version.version) for version in found[:limit]]}
     if len(found) > limit:
         last = found[limit - 1].version
-        answer["NextMarker"] = base64.urlsafe_b64encode(b"0" if last == names.LATEST else last.encode()).decode()
+        answer["NextMarker"] = markers.write("0" if last == names.LATEST else last)
     return answer
 
 
@@ -99,12 +98,3 @@ def created(answer: Params) -> Params:
         "StateReason": "The function is being created.",
         "StateReasonCode": "Creating",
     }
-
-
-def _marker(text: str | None) -> int:
-    if not text:
-        return -1
-    try:
-        return int(base64.urlsafe_b64decode(text))
-    except ValueError:
-        raise errors.invalid("The marker is not one that this operation answered.") from None
