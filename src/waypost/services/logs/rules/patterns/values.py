@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from waypost.services.logs import errors
 from waypost.services.logs.rules.patterns.regex import Regex
+from waypost.wildcard import fits
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 ORDER: dict[str, Callable[[float, float], bool]] = {
@@ -37,19 +38,7 @@ class Wildcard:
 
     def matches(self, text: str) -> bool:
         """Whether the whole text is as the pattern says."""
-        first, *rest = self._parts
-        if not rest:
-            return text == first
-        *middle, last = rest
-        if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
-            return False
-        at, end = len(first), len(text) - len(last)
-        for part in middle:
-            found = text.find(part, at, end)
-            if found < 0:
-                return False
-            at = found + len(part)
-        return True
+        return fits(self._parts, text)
 
 
 class Comparison:
