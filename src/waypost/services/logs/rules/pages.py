@@ -1,12 +1,9 @@
 """Tokens of pages, and ids of events: where one stands among events, as text that clients hand back unread."""
 
-import base64
-import binascii
 import re
 from typing import Any, NamedTuple
 
-import msgspec
-
+from waypost import pages
 from waypost.services.logs import errors
 from waypost.services.logs.limits import TOKEN_LIFE_MS
 
@@ -52,15 +49,7 @@ def checked(place: Place) -> Place:
     return place
 
 
-class _Token(msgspec.Struct, array_like=True):
-    about: str
-    made_ms: int
-    place: list[Any]
-
-
-def write(about: str, now_ms: int, *place: Any) -> str:
-    """A token for the page after ``place`` of the listing ``about``, which names all that the request asked for."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(_Token(about, now_ms, list(place)))).decode()
+write = pages.write
 
 
 def read(token: str | None, about: str, now_ms: int, *types: type) -> list[Any] | None:
@@ -68,12 +57,6 @@ def read(token: str | None, about: str, now_ms: int, *types: type) -> list[Any] 
     if token is None:
         return None
     try:
-        found = msgspec.json.decode(base64.urlsafe_b64decode(token.encode("ascii")), type=_Token)
-    except (binascii.Error, msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        return pages.read(token, about, now_ms, TOKEN_LIFE_MS, types)
+    except ValueError as error:
         raise errors.invalid_token() from error
-    fits = len(found.place) == len(types) and all(
-        type(part) is kind for part, kind in zip(found.place, types, strict=True)
-    )
-    if found.about != about or not fits or now_ms - found.made_ms > TOKEN_LIFE_MS:
-        raise errors.invalid_token()
-    return found.place
