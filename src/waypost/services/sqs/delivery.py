@@ -7,7 +7,7 @@ message that was received too often moves to the dead-letter queue in the same t
 from typing import Any, NamedTuple
 
 from waypost.service import Context
-from waypost.services.sqs import floor, groups, lanes
+from waypost.services.sqs import bodies, floor, groups, lanes
 from waypost.services.sqs.groups import settle
 from waypost.services.sqs.limits import CLAIM_ROUNDS_MAX
 from waypost.services.sqs.queries import Q
@@ -185,11 +185,7 @@ class _Graveyard:
             sequence = groups.enter(self._tx, self._ctx, target, str(message.group_id), row_id, now_ms)
             dedup_id = message.message_id
         if message.body is None:
-            where = {"id": message.id, "storage": self._queue.storage}
-            row = self._tx.one(Q.get_body, **where)
-            assert row is not None  # noqa: S101 (written and deleted together with the message)
-            self._tx.send(Q.delete_body, **where)
-            self._tx.send(Q.insert_body, id=row_id, storage=storage, body=row[0], md5=row[1])
+            bodies.move(self._tx, message.id, self._queue.storage, row_id, storage)
         self._tx.send(
             Q.insert_moved_message, id=row_id, storage=storage, visible_at=now_ms, receives=message.receives - 1,
             received_at=message.received_at_ms, sent_at=message.sent_at_ms, message_id=message.message_id,

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from waypost.service import Again, Context, Job, JobResult
-from waypost.services.sqs import floor
+from waypost.services.sqs import bodies, floor
 from waypost.services.sqs.counts import in_flight
 from waypost.services.sqs.jobs import schedule_purge
 from waypost.services.sqs.limits import (
@@ -338,10 +338,7 @@ def _move(tx: Tx, ctx: Context, storage: int, target: int, row: Row) -> None:
     tx.send(Q.delete_message, id=row_id, storage=storage)
     if tx.shared:
         if body is None:
-            found = tx.one(Q.get_body, id=row_id, storage=storage)
-            assert found is not None  # noqa: S101 (written and deleted together with the message)
-            tx.send(Q.delete_body, id=row_id, storage=storage)
-            tx.send(Q.insert_body, id=row_id, storage=target, body=found[0], md5=found[1])
+            bodies.move(tx, row_id, storage, row_id, target)
         visible_at_ms = max(visible_at_ms, ctx.now_ms)  # above the floor
     tx.send(
         Q.insert_moved_message, id=row_id, storage=target, visible_at=visible_at_ms, receives=receives,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from waypost import arn
 from waypost.service import Again, Context, Job, JobResult
-from waypost.services.sqs import floor, groups
+from waypost.services.sqs import bodies, floor, groups
 from waypost.services.sqs.limits import MOVE_BATCH_MAX, MOVE_BYTES_MAX, MOVE_PAUSE_MS, MOVE_STEP_MS, MOVE_TASK_MS
 from waypost.services.sqs.queries import Q
 from waypost.services.sqs.queue import Queue, find, find_arn
@@ -323,11 +323,7 @@ class _Step:
             # As on the way into the dead-letter queue: no two messages are taken for one.
             dedup_id = message.message_id
         if message.body is None:
-            row = tx.one(Q.get_body, id=message.id, storage=self._storage)
-            assert row is not None  # noqa: S101 (written and deleted together with the message)
-            tx.send(Q.delete_body, id=message.id, storage=self._storage)
-            tx.send(Q.insert_body, id=row_id, storage=home, body=row[0], md5=row[1])
-            self._bytes += len(row[0])
+            self._bytes += len(bodies.move(tx, message.id, self._storage, row_id, home))
         tx.send(
             Q.insert_moved_message, id=row_id, storage=home, visible_at=visible_at_ms, receives=0,
             received_at=None, sent_at=now_ms, message_id=self._ctx.ids.uuid(), sender=message.sender,
