@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,27 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tests.outside import Request, WebServer, certificate
 from tests.services.sns.carrier import ACCOUNT, BASE, REGION, Carrier, policy
-from tests.stores import KINDS
 
 from waypost.services.sns.deliveries.web import judge
 from waypost.services.sns.limits import COUNTS_GATHERED_MAX
 from waypost.work.admission import CALLS_MAX
 from waypost.work.perform import HttpFailed
 from waypost.work.runner import release
-
-
-@pytest.fixture(params=KINDS)
-async def carrier(request: pytest.FixtureRequest) -> AsyncIterator[Carrier]:
-    made = Carrier(request.param)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def web() -> AsyncIterator[WebServer]:
-    server = await WebServer().start()
-    yield server
-    await server.close()
 
 
 @pytest.fixture

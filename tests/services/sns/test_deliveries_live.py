@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -30,13 +30,6 @@ def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     log = running.log.read_text()
     assert code == 0, log
     assert "Traceback" not in log, log
-
-
-@pytest.fixture
-async def web() -> AsyncIterator[WebServer]:
-    server = await WebServer().start()
-    yield server
-    await server.close()
 
 
 async def ask(url: str) -> bytes:

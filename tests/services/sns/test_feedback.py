@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from tests.outside import WebServer
 from tests.services.sns.carrier import Carrier
 from tests.services.sns.world import ACCOUNT, OTHER, REGION, World
-from tests.stores import KINDS
 
 from waypost.aws.errors import AwsError
 from waypost.services.sns.rules.feedback import Feedback, read_feedback
@@ -111,20 +109,6 @@ def test_what_attributes_ask_for(given: dict[str, str], found: dict[str, Any]):
 
 
 # --- outside
-
-
-@pytest.fixture(params=KINDS)
-async def carrier(request: pytest.FixtureRequest) -> AsyncIterator[Carrier]:
-    made = Carrier(request.param)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def web() -> AsyncIterator[WebServer]:
-    server = await WebServer().start()
-    yield server
-    await server.close()
 
 
 async def test_web_servers_answers_are_logged(carrier: Carrier, web: WebServer) -> None:

@@ -7,17 +7,9 @@ from typing import Any
 import pytest
 from tests.outside import WebServer
 from tests.services.sns.carrier import ACCOUNT, REGION, Carrier
-from tests.stores import KINDS
 
 TOKEN = "ab" * 32
 NULL = "1 validation error detected: Value null at 'attributes' failed to satisfy constraint: Member must not be null"
-
-
-@pytest.fixture(params=KINDS)
-async def carrier(request: pytest.FixtureRequest) -> AsyncIterator[Carrier]:
-    made = Carrier(request.param)
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -7,17 +7,9 @@ from typing import Any
 import pytest
 from tests.outside import WebServer
 from tests.services.sns.carrier import Carrier
-from tests.stores import KINDS
 
 PHONE, OTHER = "+15550001111", "+15550002222"
 DAY_S = 86_400
-
-
-@pytest.fixture(params=KINDS)
-async def carrier(request: pytest.FixtureRequest) -> AsyncIterator[Carrier]:
-    made = Carrier(request.param)
-    yield made
-    await made.close()
 
 
 @pytest.fixture
